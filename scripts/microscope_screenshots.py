@@ -119,6 +119,23 @@ def turned(window: CytoWindow, target: Path) -> None:
     key(window, "Q", ALT)
 
 
+def second_view(window: CytoWindow, target: Path) -> None:
+    """Another slide, in step with the view."""
+    key(window, "3", CTRL)
+    key(window, "D")
+    settle(2)
+    second = window.microscope.second_view
+    assert second is not None
+    QTest.keyClick(second.choice, Qt.Key.Key_Down)
+    settle(2)
+    middle = QPoint(second.pane.width() // 2, second.pane.height() // 2)
+    drag(second.pane, middle, middle + QPoint(120, 60))
+    settle(3)
+    save(qt_window(window.viewer), target / "second_view.jpg")
+    QTest.keyClick(second.pane, Qt.Key.Key_D)
+    settle(0.5)
+
+
 def main() -> None:
     """Open the demo, and take the pictures."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGE_FOLDER
@@ -134,6 +151,7 @@ def main() -> None:
         rulers_and_field(window, target)
         light(window, target)
         turned(window, target)
+        second_view(window, target)
         cell_menu(window, cell.geometry.centre_yx, target)
         viewer.close()
 

@@ -71,6 +71,7 @@ MICROSCOPE_KEYS: tuple[Key, ...] = (
     Key((".",), "turn.step.right", "Turn the view by 5° clockwise"),
     Key((",",), "turn.step.left", "Turn the view by 5° anticlockwise"),
     Key(("Alt+Q",), "turn.upright", "Set the view upright"),
+    Key(("D",), "view.second", "Show or close a second view: the same slide elsewhere, or another one, in step"),
     Key(("J",), "place", "Go to coordinates (x, y in px or µm)"),
     Key(("K",), "bookmark", "Bookmark the place in the middle of the view, with a note"),
     Key(("Shift+K",), "bookmarks", "Show or hide the bookmarks of the project"),

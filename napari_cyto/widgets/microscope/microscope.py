@@ -21,6 +21,7 @@ from napari_cyto.widgets.microscope._light_panel import LightPanel
 from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, MagnificationBar, magnification_words, menu_of
 from napari_cyto.widgets.microscope._places import Places
 from napari_cyto.widgets.microscope._rulers import Rulers
+from napari_cyto.widgets.microscope._second_view import SecondView
 from napari_cyto.widgets.microscope._signs import Signs
 from napari_cyto.widgets.microscope._turntable import Turntable
 
@@ -70,6 +71,7 @@ class Microscope:
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
         self.signs.add("turn", f"Click to set the view upright ({key_of('turn.upright')}).", self.turntable.set_upright)
         self._light_panel: LightPanel | None = None
+        self._second_view: SecondView | None = None
         self.bar = MagnificationBar(napari_window.native_canvas(viewer), self.magnify)
         self.bar.offer(menu_of(self.bar, self._rows()))
         self._commands: Mapping[str, Callable[[], object]] = {
@@ -83,6 +85,7 @@ class Microscope:
             **self.places.commands,
             **self.camera.commands,
             **self.turntable.commands,
+            "view.second": self.toggle_second_view,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
         }
@@ -109,6 +112,8 @@ class Microscope:
         self._canvas.place_rows = lambda _place: ()
         if self._light_panel is not None:
             self._light_panel.close()
+        if self._second_view is not None:
+            self._second_view.close()
         for tool in (self.rulers, self.circle, self.lamp, self.places, self.turntable, self.signs, self.bar):
             tool.let_go()
 
@@ -139,6 +144,8 @@ class Microscope:
             ("Turn by 5°", ".", does("turn.step.right")),
             ("Upright view", "Alt+Q", does("turn.upright")),
             None,
+            ("Second view", "D", does("view.second")),
+            None,
             ("Go to coordinates…", "J", does("place")),
             ("Bookmark this view…", "K", does("bookmark")),
             ("Bookmarks…", "Shift+K", does("bookmarks")),
@@ -153,6 +160,24 @@ class Microscope:
         dialog = FieldDialog(napari_window.qt_window(self._viewer), self.circle.field, self.circle.show_as)
         dialog.show()
         return dialog
+
+    # Second view
+
+    def toggle_second_view(self) -> None:
+        """Show the same slide, or another one, in a second view beside the slide, or close it."""
+        if self._second_view is not None:
+            self._second_view.close()
+            return
+        self._second_view = SecondView(self._viewer, self._session, self._forget_second_view)
+        self._second_view.show()
+
+    @property
+    def second_view(self) -> SecondView | None:
+        """The second view, while it is shown."""
+        return self._second_view
+
+    def _forget_second_view(self) -> None:
+        self._second_view = None
 
     # Light
 
