@@ -18,6 +18,7 @@ from napari_cyto.cli.verbs import build
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.formats import FORMATS
 from napari_cyto.measurements import COLUMNS
+from napari_cyto.training.outline.outline_config import outline_recipe
 from napari_cyto.training.recipes import all_recipes
 from napari_cyto.widgets.keys import keys_table, review_keys_table
 
@@ -48,13 +49,14 @@ def formats_markdown() -> str:
 
 def recipes_markdown() -> str:
     """Return the recipes as a Markdown table."""
-    rows = ((f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes())
+    rows = [(f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes()]
+    rows.append((f"`{outline_recipe().name}`", "model of outlines", "its own", outline_recipe().summary))
     return _table(("recipe", "trains a", "backbone", "what for"), rows)
 
 
 def deviations_markdown() -> str:
     """Return in what each recipe is not as its source says, as Markdown lists."""
-    deviating = [c for c in all_recipes() if c.deviations]
+    deviating = [c for c in (*all_recipes(), outline_recipe()) if c.deviations]
     lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in deviating]
     return "\n".join(lists)
 

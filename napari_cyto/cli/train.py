@@ -15,29 +15,26 @@ from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.encoder.lightly_installed import need_lightly
+from napari_cyto.training.outline.outline_config import outline_recipe
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
 from napari_cyto.training.run_settings import RunSettings
 
 
 def list_recipes(as_json: bool) -> None:
     """Print the recipes that ship."""
-    recipes = all_recipes()
+    recipes, of_outlines = all_recipes(), outline_recipe()
     if as_json:
         defaults = set(DEFAULTS.values())
-        print_json(
-            {
-                "recipes": [
-                    {"default": c.name in defaults, "kind": c.model.kind, **c.model_dump(mode="json")} for c in recipes
-                ]
-            }
-        )
+        each = [{"default": c.name in defaults, "kind": c.model.kind, **c.model_dump(mode="json")} for c in recipes]
+        print_json({"recipes": [*each, {"default": True, **of_outlines.model_dump(mode="json")}]})
         return
     rows = [
         (f"{c.name}{' (default)' if c.name in DEFAULTS.values() else ''}", c.model.kind, c.model.backbone, c.summary)
         for c in recipes
     ]
+    rows.append((f"{of_outlines.name} (default)", "outline", "its own", of_outlines.summary))
     print_table("Recipes", ("recipe", "trains", "backbone", "purpose"), rows)
-    for c in recipes:
+    for c in (*recipes, of_outlines):
         if c.deviations:
             print(f"{c.name} departs from its source ({c.source}):")
             for sentence in c.deviations:
@@ -130,7 +127,8 @@ def _kind(kind: str | None) -> Kind:
         return "encoder"
     came = "nothing" if kind is None else repr(kind)
     raise CytoError(
-        f"Expected 'detector', 'classifier' or 'encoder', got {came}: napari-cyto train detector|classifier|encoder ..."
+        f"Expected 'detector', 'classifier', 'encoder', 'slide' or 'outline', got {came}: napari-cyto train "
+        "detector|classifier|encoder|slide|outline ..."
     )
 
 

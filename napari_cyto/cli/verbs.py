@@ -312,7 +312,7 @@ def teach() -> None:
 
 def train(
     kind: Annotated[
-        str | None, typer.Argument(metavar="detector|classifier|encoder|slide", help="What to train.")
+        str | None, typer.Argument(metavar="detector|classifier|encoder|slide|outline", help="What to train.")
     ] = None,
     data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder for the trained model.")] = None,
@@ -350,7 +350,10 @@ def train(
     list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the built-in recipes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a cell detector or classifier and evaluate it on cells that it has not seen, or an encoder without labels.
+    """Train a cell detector or classifier and evaluate it on cells that it has not seen, or another model.
+
+    An encoder learns from images without labels, a model of slides from interpretations, a model of outlines from
+    made-up smears and, with --data PROJECT, from accepted outlines.
 
     The folder BUNDLE.run beside the model keeps the log and the checkpoints, with which --resume continues.
     """
@@ -362,6 +365,11 @@ def train(
         from napari_cyto.cli import slide_models
 
         slide_models.train(data or (), out, recipe, settings or (), resume, parent is not None, cross_validate, as_json)
+        return
+    if kind == "outline" and not list_recipes:
+        from napari_cyto.cli import outline_training
+
+        outline_training.train(data or (), out, recipe, settings or (), resume, parent, cross_validate, as_json)
         return
     from napari_cyto.cli import train as training
 

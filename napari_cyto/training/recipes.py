@@ -18,20 +18,24 @@ from napari_cyto.training.config import TrainConfig
 DEFAULTS: Mapping[Kind, str] = {"classifier": "light", "detector": "p2p-light", "encoder": "ibot-vit-tiny"}
 """The recipe of each kind when none is named."""
 
+_OF_OUTLINES = "outline-unet.yaml"
+"""Is no `TrainConfig`; `napari_cyto.training.outline.outline_config` reads it."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def all_recipes() -> tuple[TrainConfig, ...]:
-    """Return the recipes that ship: the default of each kind first, then by name.
+    """Return the recipes of cells and encoders that ship: the default of each kind first, then by name.
 
     Raises
     ------
     CytoError
         When one of them is broken.
     """
-    found = [read_recipe(path) for path in sorted(resource_path("recipes").glob("*.yaml"))]
+    places = sorted(place for place in resource_path("recipes").glob("*.yaml") if place.name != _OF_OUTLINES)
+    found = [read_recipe(path) for path in places]
     return tuple(sorted(found, key=lambda c: (c.model.kind, c.name not in DEFAULTS.values(), c.name)))
 
 

@@ -63,7 +63,8 @@ class _Endless(IterableDataset):
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         worker = torch.utils.data.get_worker_info()
-        torch.set_num_threads(1)
+        if worker is not None:
+            torch.set_num_threads(1)
         rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
         while True:
             inputs, truth = self.draw(rng)
@@ -78,9 +79,16 @@ def normalised(inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def fit(
-    network: torch.nn.Module, draw: Draw, settings: FitSettings, workers: int = 1, every: int = 100
+    network: torch.nn.Module,
+    draw: Draw,
+    settings: FitSettings,
+    workers: int = 1,
+    every: int = 100,
+    pulse: Callable[[], None] = lambda: None,
 ) -> Iterator[Progress]:
     """Train ``network`` in place; at the end it has the running mean of its weights.
+
+    ``pulse`` is called at each step; it raises to stop.
 
     Yields
     ------
@@ -90,11 +98,14 @@ def fit(
     torch.manual_seed(settings.seed)
     mean = Average(network, settings.keep)
     optimizer = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps, pct_start=0.05)
+    # Where the rise would end with the first step, torch divides by its length of zero.
+    rise = max(0.05, 1.5 / settings.steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps, pct_start=rise)
     network.train().to(memory_format=torch.channels_last)
     loader = DataLoader(_Endless(draw, settings.seed), settings.batch, num_workers=workers)
     losses: list[float] = []
     for step, (inputs, truth) in enumerate(loader, 1):
+        pulse()
         loss = outline_loss(network(inputs.to(memory_format=torch.channels_last)), truth)
         optimizer.zero_grad()
         loss.backward()
