@@ -49,15 +49,22 @@ def formats_markdown() -> str:
 
 def recipes_markdown() -> str:
     """Return the recipes as a Markdown table."""
-    rows = [(f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes()]
+    rows: list[tuple[str, ...]] = [
+        (f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes()
+    ]
     rows.append((f"`{outline_recipe().name}`", "model of outlines", "its own", outline_recipe().summary))
     return _table(("recipe", "trains a", "backbone", "what for"), rows)
 
 
 def deviations_markdown() -> str:
     """Return in what each recipe is not as its source says, as Markdown lists."""
-    deviating = [c for c in (*all_recipes(), outline_recipe()) if c.deviations]
-    lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in deviating]
+    each = [(c.name, c.source, c.deviations) for c in all_recipes()]
+    each.append((outline_recipe().name, outline_recipe().source, outline_recipe().deviations))
+    lists = [
+        f"`{name}` ({source}):\n\n" + "".join(f"- {d}\n" for d in deviations)
+        for name, source, deviations in each
+        if deviations
+    ]
     return "\n".join(lists)
 
 

@@ -28,16 +28,18 @@ def list_recipes(as_json: bool) -> None:
         each = [{"default": c.name in defaults, "kind": c.model.kind, **c.model_dump(mode="json")} for c in recipes]
         print_json({"recipes": [*each, {"default": True, **of_outlines.model_dump(mode="json")}]})
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (f"{c.name}{' (default)' if c.name in DEFAULTS.values() else ''}", c.model.kind, c.model.backbone, c.summary)
         for c in recipes
     ]
     rows.append((f"{of_outlines.name} (default)", "outline", "its own", of_outlines.summary))
     print_table("Recipes", ("recipe", "trains", "backbone", "purpose"), rows)
-    for c in (*recipes, of_outlines):
-        if c.deviations:
-            print(f"{c.name} departs from its source ({c.source}):")
-            for sentence in c.deviations:
+    deviating = [(c.name, c.source, c.deviations) for c in recipes]
+    deviating.append((of_outlines.name, of_outlines.source, of_outlines.deviations))
+    for name, source, deviations in deviating:
+        if deviations:
+            print(f"{name} departs from its source ({source}):")
+            for sentence in deviations:
                 print(f"  - {sentence}")
 
 

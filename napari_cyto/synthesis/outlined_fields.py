@@ -5,13 +5,14 @@ An outline network learns on them, and is measured on others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cyto.domain.geometry import YX, pixels_in_outline
 from napari_cyto.synthesis._layout import Smear, SmearSpec, lay_out
 from napari_cyto.synthesis._render import Renderer
 from napari_cyto.synthesis._stains import Coefficients
@@ -28,6 +29,7 @@ CELLS_MM2: Mapping[str, float] = {
 """Cells of each class on a square millimetre: outlines of abnormal ones matter most."""
 
 _MOST_COEFFICIENT = 255
+_MARGIN_PX = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,14 @@ class PlacedMask:
     mask: NDArray[np.bool_]
     y0: int
     x0: int
+
+    @classmethod
+    def of_ring(cls, ring_yx: Sequence[YX]) -> PlacedMask:
+        """Return the mask of what a ring, px of the field ``(y, x)``, encloses."""
+        ring = np.asarray(ring_yx)
+        top, left = (int(v) for v in np.floor(ring.min(axis=0)) - _MARGIN_PX)
+        height, width = (int(v) for v in np.ceil(ring.max(axis=0)) + _MARGIN_PX - (top, left))
+        return cls(pixels_in_outline(ring, (top, left), (height, width)), top, left)
 
     def on(self, top: int, left: int, height: int, width: int) -> NDArray[np.bool_]:
         """Return the mask in a box of the field, ``(height, width)`` bool."""

@@ -1,3 +1,3 @@
 """The outline network learns: on made-up smears, then on real nuclei about which its own views agree."""
 
-__all__ = ["agreed_nuclei", "fit", "job", "outline_config", "samples"]
+__all__ = ["agreed_nuclei", "job", "outline_config"]

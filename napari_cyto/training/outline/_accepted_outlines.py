@@ -19,7 +19,6 @@ from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
 from napari_cyto.slides.pixel_source import SlidePixels
 from napari_cyto.store import Project
 from napari_cyto.synthesis.outlined_fields import OutlinedField, OutlinedTruth, PlacedMask
-from napari_cyto.training.outline.agreed_nuclei import placed
 
 LEAST_OUTLINES = 10
 """Fewer accepted outlines say nothing that the made-up fields do not."""
@@ -186,4 +185,4 @@ def _field(slide: Slide, shape: CellOutline, mpp: float | None) -> OutlinedField
 
 def _on_field(ring_yx: Sequence[YX], top: int, left: int) -> PlacedMask:
     ring: npt.NDArray[np.float64] = np.asarray(ring_yx, np.float64) - (top, left)
-    return placed([(float(y), float(x)) for y, x in ring])
+    return PlacedMask.of_ring([(float(y), float(x)) for y, x in ring])

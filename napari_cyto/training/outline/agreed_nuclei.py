@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.geometry import YX, pixels_in_outline
+from napari_cyto.domain.geometry import YX
 from napari_cyto.inference.outline.outlines import OutlineMethod, dice
 from napari_cyto.slides.pixel_source import ImagePixels
 from napari_cyto.synthesis.outlined_fields import OutlinedField, OutlinedTruth, PlacedMask
@@ -26,7 +26,6 @@ LEAST_AGREEMENT = 0.94
 
 LEAST_SCORE = 0.85
 _NUCLEI_UM2 = (12.0, 700.0)
-_MARGIN_PX = 3
 
 
 def agreed_nuclei(
@@ -58,20 +57,12 @@ def agreed_nuclei(
         one, other = (method.outline(pixels, click, mpp) for click in ((y, x), shifted))
         if min(one.score, other.score) < LEAST_SCORE:
             continue
-        masks = placed(one.nucleus_yx), placed(other.nucleus_yx)
+        masks = PlacedMask.of_ring(one.nucleus_yx), PlacedMask.of_ring(other.nucleus_yx)
         if agreement(*masks) < LEAST_AGREEMENT:
             continue
         if _NUCLEI_UM2[0] <= masks[0].mask.sum() * mpp**2 <= _NUCLEI_UM2[1]:
             kept.append(OutlinedTruth((masks[0],), masks[0], 0.0))
     return OutlinedField(rgb, mpp, tuple(kept), knows_cells=False)
-
-
-def placed(ring_yx: Sequence[YX]) -> PlacedMask:
-    """Return the mask of a ring at its place."""
-    ring = np.asarray(ring_yx)
-    top, left = (int(v) for v in np.floor(ring.min(axis=0)) - _MARGIN_PX)
-    height, width = (int(v) for v in np.ceil(ring.max(axis=0)) + _MARGIN_PX - (top, left))
-    return PlacedMask(pixels_in_outline(ring, (top, left), (height, width)), top, left)
 
 
 def agreement(one: PlacedMask, other: PlacedMask) -> float:

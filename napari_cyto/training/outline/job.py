@@ -31,7 +31,7 @@ from napari_cyto.training.outline.outline_config import HELD_OUT_SEED, OutlineTr
 if TYPE_CHECKING:
     import torch
 
-UNJUDGED = "not-measured-yet"
+NOT_MEASURED = "not-measured-yet"
 MADE_UP, OF_PROJECT = "made-up fields, held out", "outlines of the data, held out"
 ANEW = "A run of outlines keeps no state on its way, so it begins anew, with the same settings and seed."
 HELD_OUT_VARIETY = 0.5
@@ -94,13 +94,13 @@ def train_outlines(
                 raise CytoError(f"{out} is there already; choose another name, or remove it first.")
             stack.enter_context(folder.alone())
             kept = None if parent is None else str(parent)
-            asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": kept}
-            folder.begin(asked, resume)
+            started_with = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": kept}
+            folder.begin(started_with, resume)
         except (CytoError, OSError) as error:
             yield failed(error)
             return
         run = _Run(config, sources, out, FolderToken(folder, token), folder, parent, more)
-        stack.callback(shutil.rmtree, folder.path / UNJUDGED, ignore_errors=True)
+        stack.callback(shutil.rmtree, folder.path / NOT_MEASURED, ignore_errors=True)
         for event in ending_once(run.steps(resume)):
             folder.append(event)
             yield event
@@ -138,8 +138,8 @@ class _Run:
         fields = yield from self._made_up()
         network = yield from self._fitted(fields, [each.field for each in learned], before)
         facts = self._facts(fields, accepted, learned)
-        unjudged = self._written(self.folder.path / UNJUDGED, network, facts, {}, before)
-        figures = yield from self._judged(unjudged, held_out)
+        unmeasured = self._written(self.folder.path / NOT_MEASURED, network, facts, {}, before)
+        figures = yield from self._measured_on(unmeasured, held_out)
         self.pulse()
         bundle = self._written(self.out, network, facts, on_card(figures), before)
         yield Done(
@@ -174,8 +174,8 @@ class _Run:
         import torch
 
         from napari_cyto.models.registry import build
-        from napari_cyto.training.outline.fit import FitSettings, fit
-        from napari_cyto.training.outline.samples import OutlineSamples
+        from napari_cyto.training.outline._fit import FitSettings, fit
+        from napari_cyto.training.outline._samples import OutlineSamples
 
         config = self.config
         made_up = OutlineSamples(fields, config.side_px)
@@ -207,7 +207,7 @@ class _Run:
             yield _measured(config, done, progress.loss, left)
         return network.eval()
 
-    def _judged(
+    def _measured_on(
         self, bundle: Bundle, held_out: Sequence[AcceptedOutline]
     ) -> Generator[Event, None, dict[str, OutlineFigures]]:
         from napari_cyto.inference.outline.outlines import NetworkOutlines
@@ -257,7 +257,9 @@ class _Run:
         config = self.config
         parents = () if before is None else (before.as_parent(f"Trained on with {facts['sources']}."),)
         of_data = ("project",) if self.sources else ()
-        terms = card_defaults("outline", of_data, "none", () if before is None else (before.manifest,))
+        terms: dict[str, Any] = dict(
+            card_defaults("outline", of_data, "none", () if before is None else (before.manifest,))
+        )
         terms |= {name: str(getattr(config, name)) for name in terms if getattr(config, name)}
         card = Card(summary=config.summary, data=facts, recipe=config.model_dump(mode="json"), metrics=metrics, **terms)
         fields = {
@@ -279,7 +281,7 @@ def _outlines_bundle(place: Path) -> Bundle:
     bundle = bundle_named(str(place))
     manifest = bundle.manifest
     if manifest.kind != "outline" or manifest.architecture != "outline-unet":
-        raise CytoError(f"{place}: expected a model of outlines to continue from, got {manifest.kind_words}.")
+        raise CytoError(f"{place}: expected a model of outlines to go on from, got {manifest.kind_words}.")
     return bundle
 
 

@@ -20,9 +20,9 @@ from napari_cyto.models.finite_outputs import try_network
 from napari_cyto.models.library import bundle_named
 from napari_cyto.models.registry import build
 from napari_cyto.synthesis.outlined_fields import OutlinedField, make_field
+from napari_cyto.training.outline._fit import FitSettings, fit, outline_loss
+from napari_cyto.training.outline._samples import OutlineSamples
 from napari_cyto.training.outline.agreed_nuclei import agreed_nuclei
-from napari_cyto.training.outline.fit import FitSettings, fit, outline_loss
-from napari_cyto.training.outline.samples import OutlineSamples
 
 pytestmark = pytest.mark.networks
 
