@@ -55,7 +55,7 @@ def train(
     print_facts((name, result[name]) for name in ("bundle", "id", "seconds"))
     for where, figures in result["metrics"].items():
         rows = [
-            (words, _number(found["value"]), f"{_number(found['low'])} to {_number(found['high'])}")
+            (words, _number(found["value"]), _interval(found["low"], found["high"]))
             for name, words in _FIGURES.items()
             if (found := figures.get(name))
         ]
@@ -69,6 +69,10 @@ _FIGURES = {
     "failures": "nuclei with a Dice below 0.5, share",
     "cell_dice": "Dice of the cell, mean",
 }
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _number(value: float | None) -> str:
