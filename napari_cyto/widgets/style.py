@@ -139,7 +139,8 @@ def sheet(colours: Theme, size_pt: int) -> str:
         Of its usual letters.
     """
     tones = "".join(
-        f'QLabel[{TONE}="{tone}"] {{ color: {getattr(colours, tone)}; }}' for tone in (GOOD, BAD, WARN, QUIET)
+        f'QLabel[{TONE}="{tone}"], QLineEdit[{TONE}="{tone}"] {{ color: {getattr(colours, tone)}; }}'
+        for tone in (GOOD, BAD, WARN, QUIET)
     )
     focus = f"border: 1px solid {colours.accent};"
     return (

@@ -8,15 +8,17 @@ else they are what somebody writes beside a field.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy import sip
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QChildEvent, QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_cyto.widgets.key_commands import pressed_combination
 from napari_cyto.widgets.keys import KEYS, Key
+
+AnyEvent = TypeVar("AnyEvent", bound=QEvent)
 
 # What Qt calls the keys that the table calls by other names.
 _QT_NAMES = {
@@ -82,8 +84,10 @@ class SlideKeys(QObject):
             # The release of a key that is held will not be seen.
             for hold in self._holds.values():
                 hold(False)
-        if kind == QEvent.Type.ChildAdded and isinstance(event.child(), QDockWidget):
-            event.child().installEventFilter(self)
+        if kind == QEvent.Type.ChildAdded:
+            child = _as(event, QChildEvent).child()
+            if isinstance(child, QDockWidget):
+                child.installEventFilter(self)
         if not self.is_on:
             return False
         answer = {
@@ -91,7 +95,7 @@ class SlideKeys(QObject):
             QEvent.Type.KeyPress: self._pressed,
             QEvent.Type.KeyRelease: self._released,
         }.get(kind)
-        return answer is not None and answer(watched, _key_event(event))
+        return answer is not None and answer(watched, _as(event, QKeyEvent))
 
     def _is_on_slide(self, watched: QObject) -> bool:
         """Whether a key is meant for the slide: it came to the canvas, and not from a button that lies on it."""
@@ -142,15 +146,16 @@ def _between(canvas: QWidget) -> Iterator[QWidget]:
         holder = holder.parentWidget()
 
 
-def _key_event(event: QEvent) -> QKeyEvent:
-    """Return an event that says to be of a key as what it is.
+def _as(event: QEvent, kind: type[AnyEvent]) -> AnyEvent:
+    """Return an event that says to be of a kind as what it is.
 
     Qt makes events on its stack, and sip takes one for the last that lay at the same address while anybody still holds
     on to that; vispy holds on to events of the mouse.
     """
-    if isinstance(event, QKeyEvent):
+    if isinstance(event, kind):
         return event
-    return sip.wrapinstance(sip.unwrapinstance(event), QKeyEvent)
+    made: AnyEvent = sip.wrapinstance(sip.unwrapinstance(event), kind)
+    return made
 
 
 def combinations(keys: Iterable[Key]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLineEdit
 
 from napari_cyto.widgets import style
@@ -45,4 +44,4 @@ class NumberLine(QLineEdit):
 
     def _show_whether_it_is_one(self) -> None:
         bad = bool(self.text().strip()) and self.value is None
-        self.setStyleSheet(f"color: {QColor(style.colour(style.BAD)).name()};" if bad else "")
+        style.tint(self, style.BAD if bad else "")
