@@ -206,6 +206,7 @@ def test_a_stopped_run_keeps_its_outlines_and_the_next_one_continues(tmp_path: P
     assert done(place).outlined == 12
 
 
+@pytest.mark.nightly
 def test_workers_draw_what_this_process_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
 

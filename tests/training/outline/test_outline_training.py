@@ -82,6 +82,7 @@ def test_it_learns_says_from_how_many_and_what_it_is_worth(trained: tuple[Path, 
     assert found.score > 0
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_weights_and_the_outlines_had_a_say(
     trained: tuple[Path, list[Event]], tmp_path: Path
 ) -> None:
