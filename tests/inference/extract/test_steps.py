@@ -62,7 +62,7 @@ def test_limits_that_are_not_given_are_those_of_the_mask() -> None:
     assert ExtractOptions(mask=MaskOf.STAIN, pad_um=5).limits == replace(USUAL[MaskOf.STAIN], pad_um=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1850, 2150), st.integers(1850, 2150)),
