@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Annotated
 
 import typer
@@ -16,3 +17,11 @@ Data = Annotated[
         "per px and a class map (folders:cells@0.2,map=herlev).",
     ),
 ]
+
+
+def user_name() -> str:
+    """Return who is named in the history for what a verb changes."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "user"

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson
+from napari_cyto.cli.common_options import AsJson, user_name
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
-from napari_cyto.cli.predict import region_yxyx, user_name
+from napari_cyto.cli.predict import region_yxyx
 from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError

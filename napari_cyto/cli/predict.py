@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson
+from napari_cyto.cli.common_options import AsJson, user_name
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
@@ -102,14 +101,6 @@ def region_yxyx(text: str) -> tuple[float, float, float, float]:
     if not (width > 0 and height > 0):
         raise CytoError(f"--region: expected a width and a height above 0, got {text[:80]!r}.")
     return (y, x, y + height, x + width)
-
-
-def user_name() -> str:
-    """Return who is named in the history for what a verb changes."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"
 
 
 def _print(result: SlidesPrediction) -> None:

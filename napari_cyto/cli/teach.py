@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import getpass
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson
+from napari_cyto.cli.common_options import AsJson, user_name
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.output import print_facts, print_json, print_table
@@ -184,7 +183,7 @@ def _store(
         scheme = with_class(scheme, name) if name else scheme
     if scheme != project.scheme:
         project.set_scheme(scheme)
-    author, changed = _author(), 0
+    author, changed = user_name(), 0
     edits = [example_edit([cells[c] for c in ids], author, name) for name, ids in said.items() if ids]
     edits += [counterexample_edit([cells[c] for c in ids], name) for name, ids in unsaid.items() if ids]
     for edit in filter(None, edits):
@@ -231,13 +230,6 @@ def _slide_id(project: Project, name: str | None) -> str:
     if len(found) != 1:
         raise CytoError(f"Expected the name of one slide of {project.name}, got {name[:80]!r}; {len(found)} have it.")
     return found[0]
-
-
-def _author() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"
 
 
 def _save(place: Path, out: Path, kind: VectorKind, encoder: str | None) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def turn_of(viewer: Viewer) -> float:
 def turn(viewer: Viewer, degrees: float) -> None:
     """Turn the view clockwise round the middle of the canvas; slide and annotations stay what and where they are.
 
-    vispy's camera maps the scene to the canvas and then, where it is told, on the canvas once more; clicks come back
+    vispy's camera maps the scene to the canvas and then, where it is set to, on the canvas once more; clicks come back
     by the same way.
     """
     from vispy.visuals.transforms import MatrixTransform

@@ -6,7 +6,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.geometry import YXYX, clipped
+from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.extract.extraction import Extraction
 from napari_cyto.inference.extract.job import extract
@@ -19,6 +19,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import NUMBER_PX, OptionsForm
+from napari_cyto.widgets.docks.predict._predictor import on_slide
 
 HINT = "Finds nuclei, parts those that touch, keeps them by size and roundness, and adds a box round each for review."
 LEGEND = "Green: kept, white: its box. Orange: left out by area, magenta: by roundness, red: too large a clump."
@@ -99,11 +100,10 @@ class ExtractionBox(QWidget):
             self._run(None)
 
     def _view(self) -> YXYX:
-        view, slide = self._session.view_yxyx, self._session.need_slide()
-        inside = None if view is None else clipped(view, slide.size_hw or (float("inf"), float("inf")))
-        if inside is None:
+        view = self._session.view_yxyx
+        if view is None:
             raise CytoError("The view is outside the slide; go back to the slide first.")
-        return inside
+        return on_slide(view, self._session.need_slide())
 
     def _draw(self, steps: ShownSteps | None) -> None:
         self.steps.setChecked(steps is not None)

@@ -185,14 +185,21 @@ class Predictor:
             view = self.session.view_yxyx
             if view is None:
                 raise CytoError("No field of view is on screen; open the slide first.")
-            return _on_slide(view, slide), None
+            return on_slide(view, slide), None
         regions = [a.geometry for a in self.session.selected() if a.is_region and isinstance(a.geometry, Polygon)]
         if len(regions) != 1:
             raise CytoError("Select one region first: draw it with R, or click its outline with V.")
-        return _on_slide(regions[0].bounds_yxyx, slide), regions[0].vertices_yx
+        return on_slide(regions[0].bounds_yxyx, slide), regions[0].vertices_yx
 
 
-def _on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:
+def on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:
+    """Return the part of a box, level-0 px, that is on a slide.
+
+    Raises
+    ------
+    CytoError
+        When there is none.
+    """
     inside = clipped(box_yxyx, slide.size_hw or (float("inf"), float("inf")))
     if inside is None:
         raise CytoError("The view is outside the slide; go back to the slide first.")
