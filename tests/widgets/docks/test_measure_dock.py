@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_cyto.domain.annotation import Status
 from napari_cyto.jobs.events import Done
 from napari_cyto.measurements import MeasureOptions, measure
+from napari_cyto.widgets import style
 from napari_cyto.widgets.canvas._annotation_style import UNCERTAIN_ALPHA, cell_points, palette, tints_of
 from napari_cyto.widgets.canvas._tint_legend import legend_of
 from napari_cyto.widgets.docks.measure.dock import MeasureDock
@@ -108,7 +109,9 @@ def test_the_table_sorts_filters_and_goes_to_the_cell(measured: tuple[Any, Measu
     assert "Nucleus µm² ≈ 11" in review.words.text()
     type_bounds(bench, dock, "x")
     assert dock.words.text().startswith("23 measured cells"), "what is no number is no bound"
-    assert "color" in dock.low.styleSheet()
+    assert dock.low.property(style.TONE) == style.BAD
+    type_bounds(bench, dock, "5")
+    assert dock.low.property(style.TONE) == ""
 
 
 def test_flagged_nuclei_count_in_medians_only_on_request(measured: tuple[Any, MeasureDock]) -> None:
