@@ -44,6 +44,7 @@ def info(path: Path, as_json: bool, scale_by_nuclei: bool = False) -> None:
         "mpp": known.mpp,
         "mpp_source": known.mpp_source,
         "mpp_rejected": known.mpp_rejected,
+        "planes": known.planes.to_json(),
         "remarks": list(known.remarks),
         "objective": known.objective,
         "bounds_yxyx": known.bounds_yxyx,
@@ -57,6 +58,7 @@ def info(path: Path, as_json: bool, scale_by_nuclei: bool = False) -> None:
     facts["level_sizes"] = ", ".join(f"{w} x {h}" for w, h in facts["level_sizes"])
     facts["downsamples"] = ", ".join(f"{d:g}" for d in known.downsamples)
     facts["associated"] = ", ".join(known.associated)
+    facts["planes"] = str(known.planes)
     remarks = facts.pop("remarks")
     print_facts(facts.items())
     for remark in remarks:

@@ -1,5 +1,6 @@
 """Open a slide, read its pyramid and tiles, know its scale, tissue and colour."""
 
+from napari_cyto.slides._focal_planes import FocalPlanes
 from napari_cyto.slides._levels import LevelArray, as_dask, pyramid
 from napari_cyto.slides._open_any import open_slide
 from napari_cyto.slides._tile_cache import TileCache, pass_cache, shared_cache
@@ -9,6 +10,7 @@ from napari_cyto.slides.slide_info import SlideInfo, believe_mpp
 from napari_cyto.slides.tissue import thumbnail, tissue_bounds_yxyx, tissue_mask
 
 __all__ = [
+    "FocalPlanes",
     "LevelArray",
     "Slide",
     "SlideInfo",

@@ -143,6 +143,7 @@ def _plain_instead(path: Path, backend: OpenSlideBackend) -> Backend:
     if (
         knows_more
         or reads_better
+        or plain.info.planes.several
         or ((plain.info.remarks or plain.joins_planes) and plain.info.levels == backend.info.levels)
     ):
         backend.close()
@@ -201,8 +202,12 @@ def _in_folder(folder: Path) -> Path:
     raise SlideError(f"{folder.name or folder} is a folder, but a slide file was expected; {hint}.")
 
 
-def _reopened(slide: Slide) -> tuple[Callable[[Path], Slide], tuple[Path]]:
-    return (open_slide, (slide.info.path,))
+def _reopened(slide: Slide) -> tuple[Callable[[Path, int], Slide], tuple[Path, int]]:
+    return (_open_plane, (slide.info.path, slide.info.planes.shown))
+
+
+def _open_plane(path: Path, plane: int) -> Slide:
+    return open_slide(path).at_plane(plane)
 
 
 # A slide goes to another process as its path, and is opened there anew.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from napari_cyto.domain.tiff_layout import TiffFault
 from napari_cyto.errors import SlideError
 from napari_cyto.slides._encoded_size import KNOWN
 from napari_cyto.slides._flat_image import said_of_bits
+from napari_cyto.slides._focal_planes import ONE_PLANE, FocalPlanes, stack_of
 from napari_cyto.slides._tiff_check import MOST_SEGMENTS, CheckedPage, CheckedTiff, checked_tiff, damaged
 from napari_cyto.slides._tiff_metadata import believed_mpp, is_colour_in_planes, ome_of, plane_remarks
+from napari_cyto.slides._tiff_stack import alike, focal_stack, levels_of
 from napari_cyto.slides._tiff_tiles import Level, TiffTiles, readable
 from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.colour import unusable_remark, usable_profile
@@ -24,18 +28,19 @@ _MOST_LEVELS = 32
 
 
 class TiffBackend:
-    """Reads TIFFs that OpenSlide does not."""
+    """Reads TIFFs that OpenSlide does not; of several focal planes the default one."""
 
     def __init__(self, path: Path) -> None:
         with checked_tiff(path) as checked:
             try:
                 pages = _levels(checked)
                 self._check(path, pages[0])
-                levels, remarks = _planes(checked, pages)
-                self._tiles = TiffTiles(path, levels)
-                self.joins_planes = len(levels[0]) > 1
+                planes, facts, remarks = _planes(checked, pages)
+                self._n_levels = len(planes[0])
+                self._tiles = TiffTiles(path, [level for plane in planes for level in plane])
+                self.joins_planes = len(planes[0][0]) > 1
                 remarks = [*checked.remarks, *remarks, said_of_bits(*self._tiles.bits)]
-                self.info = _info(checked, pages[: len(levels)], remarks)
+                self.info = replace(_info(checked, pages[: self._n_levels], remarks), planes=facts)
             except (tifffile.TiffFileError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
                 # A lookup that failed has no sentence to pass on, only what was looked up.
                 reason = ValueError("it has no image") if isinstance(error, LookupError) else error
@@ -58,7 +63,7 @@ class TiffBackend:
 
     def decode_tile(self, level: int, row: int, column: int) -> RGB:
         """Return the pixels of one tile; a tile that the file leaves out on purpose is background."""
-        tile = self._tiles.decode(level, row, column)
+        tile = self._tiles.decode(self.info.planes.shown * self._n_levels + level, row, column)
         if tile is not None:
             return tile
         (h, w), (th, tw) = self.info.level_sizes_hw[level], self.tile_shape_hw(level)
@@ -68,6 +73,12 @@ class TiffBackend:
     def associated(self, name: str) -> RGB:
         """Return an extra image; a plain TIFF has none."""
         raise KeyError(name)
+
+    def at_plane(self, plane: int) -> TiffBackend:
+        """Return what reads the tiles of a focal plane, from 0; it shares the open file."""
+        other = copy.copy(self)
+        other.info = replace(self.info, planes=replace(self.info.planes, shown=plane))
+        return other
 
     def close(self) -> None:
         """Let go of the file."""
@@ -91,31 +102,40 @@ def _levels(checked: CheckedTiff) -> list[CheckedPage]:
     return levels
 
 
-def _planes(checked: CheckedTiff, levels: list[CheckedPage]) -> tuple[list[Level], list[str]]:
-    """Return the pages of each level, three where red, green and blue lie apart, and what is not shown."""
+def _planes(checked: CheckedTiff, levels: list[CheckedPage]) -> tuple[list[list[Level]], FocalPlanes, list[str]]:
+    """Return the levels of each focal plane, what is known of these, and what is not shown.
+
+    A level is one page, or three where red, green and blue lie apart.
+    """
     tiff, ome, first = checked.tiff, ome_of(checked.tiff), levels[0]
     same = [page for page in checked.pages if page.size_hw == first.size_hw]
     apart = first.samples == 1 and len(same) >= 3 and is_colour_in_planes(tiff, ome)
-    if not apart:
-        return [(page,) for page in levels], plane_remarks(tiff, ome, len(same), 1)
-    planes = [[plane, *plane.below] for plane in same[:3]]
-    below = []
-    for level in zip(levels, *planes, strict=False):
-        if not all(_alike(plane, level[0]) for plane in level[1:]):
+    joined: list[Level] = _colours_joined(levels, same) if apart else []
+    shown, colours = joined or [(page,) for page in levels], 3 if joined else 1
+    stack = focal_stack(checked, ome, colours)
+    if stack is None:
+        return [shown], ONE_PLANE, plane_remarks(tiff, ome, len(same), colours)
+    remarks = plane_remarks(tiff, ome, len(same), colours, is_stack=True)
+    if stack.assumed:
+        remarks.append(
+            f"The file holds {len(stack.planes)} images of one size and does not say what they are; they are taken "
+            "for focal planes of one field."
+        )
+    planes = levels_of(stack, checked.pages, shown)
+    if sum(page.stored_segments for plane in planes for level in plane for page in level) > MOST_SEGMENTS:
+        too_many = f"The file holds {len(planes)} focal planes, too large to be listed together; the first is shown."
+        return [shown], ONE_PLANE, [*plane_remarks(tiff, ome, len(same), colours, is_stack=True), too_many]
+    return planes, stack_of(len(planes), stack.spacing_um), remarks
+
+
+def _colours_joined(levels: list[CheckedPage], same: list[CheckedPage]) -> list[Level]:
+    """Return the levels of an image whose colours lie in its first three pages, as far as all three have them."""
+    joined: list[Level] = []
+    for level in zip(levels, *([plane, *plane.below] for plane in same[:3]), strict=False):
+        if not all(alike(plane, level[0]) for plane in level[1:]):
             break
-        below.append(tuple(level[1:]))
-    if not below:
-        return [(page,) for page in levels], plane_remarks(tiff, ome, len(same), 1)
-    return below, plane_remarks(tiff, ome, len(same), 3)
-
-
-def _alike(one: CheckedPage, other: CheckedPage) -> bool:
-    """Whether two pages are cut alike, so that their tiles lie on each other."""
-    return readable(one) and (one.size_hw, one.segment_hw, one.is_tiled) == (
-        other.size_hw,
-        other.segment_hw,
-        other.is_tiled,
-    )
+        joined.append(tuple(level[1:]))
+    return joined
 
 
 def _info(checked: CheckedTiff, pages: list[CheckedPage], remarks: list[str]) -> SlideInfo:

@@ -35,6 +35,7 @@ from napari_cyto.domain.tiff_layout import (
 )
 from napari_cyto.errors import SlideError
 from napari_cyto.slides._encoded_size import encoded_size_hw
+from napari_cyto.slides._focal_planes import MOST_PLANES
 from napari_cyto.slides.backend import TileError
 
 MOST_SEGMENT_PX: Final = 2**25
@@ -55,6 +56,8 @@ SMALLEST_TILE_PX: Final = 16
 _BAND_ROWS, _BAND_PX = 256, 2**22
 _MOST_SAMPLES = 64
 _MOST_DUMMIES = 10_000
+# The levels of each plane of a stack: of three colours and as many focal planes as are shown.
+_MOST_WITH_PARTS = 3 * MOST_PLANES
 _MOST_ICC_BYTES = 8 * 2**20
 _UNPACKED = 1
 _PALETTE, _SEPARATE = 3, 2
@@ -295,7 +298,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def _checked_pages(layout: TiffLayout) -> tuple[list[CheckedPage], list[str]]:
     found, remark = _directories(layout)
-    remarks, pages, left_out = [remark], [], []
+    remarks, pages, left_out, entries = [remark], [], [], 0
     seen = {directory.offset for directory in found}
     for number, directory in enumerate(found, 1):
         name = f"page {number}"
@@ -308,8 +311,9 @@ def _checked_pages(layout: TiffLayout) -> tuple[list[CheckedPage], list[str]]:
             left_out.append(str(fault))
             continue
         pages.append(page)
-        if len(pages) <= 3:
+        if len(pages) <= _MOST_WITH_PARTS and entries <= MOST_ENTRIES_IN_ALL:
             remarks.append(_add_parts(layout, page, seen, left_out))
+            entries += sum(part.directory.entries for part in page.below)
     if left_out:
         many = "One page" if len(left_out) == 1 else f"{len(left_out)} pages"
         remarks.append(f"{many} of the file cannot be read and {'is' if len(left_out) == 1 else 'are'} left out: "

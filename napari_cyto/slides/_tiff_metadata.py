@@ -24,6 +24,8 @@ _UM_PER_TIFF_UNIT = {2: 25_400.0, 3: 10_000.0}
 # None of these goes over a character more than a few times, whatever a stranger wrote.
 _PIXELS = re.compile(r"<(?:\w++:)?Pixels\b([^<>]*+)>")
 _CHANNEL = re.compile(r"<(?:\w++:)?Channel\b([^<>]*+)>")
+_BLOCK = re.compile(r"<(?:\w++:)?TiffData\b([^<>]*+)>")
+_UUID = re.compile(r"<(?:\w++:)?UUID\b([^<>]*+)>")
 _ATTRIBUTE = re.compile(r'\b(\w++)\s*+=\s*+"([^"]*)"')
 _MPP_WORD = re.compile(r"(?:^|[|;,\s])MPP\s*=\s*([^|;,\s]{1,40})")
 _OME_SIZES = ("PhysicalSizeX", "PhysicalSizeY")
@@ -34,10 +36,12 @@ _MOST_CHARS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Ome:
-    """What the first image of an OME header says."""
+    """What the first image of an OME header says of its pixels, its channels, and where they lie."""
 
     pixels: dict[str, str]
     channels: tuple[dict[str, str], ...]
+    blocks: tuple[dict[str, str], ...] = ()
+    files: frozenset[str] = frozenset()
 
     def count(self, axis: str) -> int:
         """Return how many planes there are along ``Z``, ``C`` or ``T``."""
@@ -54,7 +58,9 @@ def read_ome(description: str) -> Ome | None:
     ending = re.search(r"</(?:\w+:)?Pixels>", text[found.end() :])
     inside = text[found.end() : found.end() + ending.start()] if ending else ""
     channels = tuple(dict(_ATTRIBUTE.findall(attributes)) for attributes in _CHANNEL.findall(inside))
-    return Ome(dict(_ATTRIBUTE.findall(found.group(1))), channels)
+    blocks = tuple(dict(_ATTRIBUTE.findall(attributes)) for attributes in _BLOCK.findall(inside))
+    files = frozenset(dict(_ATTRIBUTE.findall(of_file)).get("FileName", "") for of_file in _UUID.findall(inside))
+    return Ome(dict(_ATTRIBUTE.findall(found.group(1))), channels, blocks, files)
 
 
 def ome_of(tiff: tifffile.TiffFile) -> Ome | None:
@@ -73,7 +79,7 @@ def believed_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMp
     if tiff.is_imagej and (mpp := _imagej_mpp(tiff, page)) is not None:
         return mpp
     word = _MPP_WORD.search(page.description[:_MOST_CHARS])
-    if word is not None and (value := _number(word.group(1))) is not None:
+    if word is not None and (value := number_above_0(word.group(1))) is not None:
         return believe_mpp(value, value)
     unit = _UM_PER_TIFF_UNIT.get(int(getattr(page.resolutionunit, "value", page.resolutionunit) or 0))
     px_per_unit = page.resolution
@@ -91,7 +97,10 @@ def _nonsense(text: str) -> BelievedMpp:
 def _ome_mpp(ome: Ome) -> BelievedMpp | None:
     sizes: dict[str, float] = {}
     for axis in "XY":
-        value, unit = _number(ome.pixels.get(f"PhysicalSize{axis}")), ome.pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        value, unit = (
+            number_above_0(ome.pixels.get(f"PhysicalSize{axis}")),
+            ome.pixels.get(f"PhysicalSize{axis}Unit", "µm"),
+        )
         if value is None:
             continue
         per = um_per(unit)
@@ -116,7 +125,8 @@ def um_per(unit: str) -> float | None:
     return _UM_PER.get(plain, _UM_PER.get(plain.lower()) if len(plain) > 2 else None)
 
 
-def _number(text: str | None) -> float | None:
+def number_above_0(text: str | None) -> float | None:
+    """Return a text as a number, None for what is no finite one above 0."""
     try:
         value = float(text or "")
     except ValueError:
@@ -138,11 +148,10 @@ def is_colour_in_planes(tiff: tifffile.TiffFile, ome: Ome | None) -> bool:
         named = [name == colour or name == colour[0] for name, colour in zip(names, _COLOURS, strict=False)]
         return all(named) or tuple(colours) == _OME_COLOURS or not any((*names, *colours))
     known = tiff.imagej_metadata or {}
-    counts = tuple(_count(known, name) for name in ("channels", "slices", "frames"))
-    return tiff.is_imagej and counts == (3, 1, 1)
+    return tiff.is_imagej and (count_of(known, "channels"), count_of(known, "frames")) == (3, 1)
 
 
-def _count(known: dict[str, object], name: str) -> int:
+def count_of(known: dict[str, object], name: str) -> int:
     """Return how many planes ImageJ says there are; 1 where it is no number that can be."""
     value = known.get(name, 1)
     return value if type(value) is int and 1 <= value < 10**6 else 1
@@ -157,7 +166,9 @@ def _rgb_of(text: str | None) -> tuple[int, int, int] | None:
     return None if value == 0xFFFFFFFF else (value >> 24, value >> 16 & 255, value >> 8 & 255)
 
 
-def plane_remarks(tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, shown: int) -> list[str]:
+def plane_remarks(
+    tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, shown: int, *, is_stack: bool = False
+) -> list[str]:
     """Return what to say of what the file holds and is not shown.
 
     Parameters
@@ -170,21 +181,23 @@ def plane_remarks(tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, show
         How many pages have the size of the first one, it among them.
     shown : int
         How many of them make up the image that is shown.
+    is_stack : bool
+        Whether all its focal planes can be shown.
     """
     remarks = [orientation_remark(_orientation(tiff.pages.first))]
     known = tiff.imagej_metadata or {} if tiff.is_imagej else {}
-    planes = ome.count("Z") if ome else _count(known, "slices")
-    times = ome.count("T") if ome else _count(known, "frames")
-    channels = ome.count("C") if ome else _count(known, "channels")
+    planes = ome.count("Z") if ome else count_of(known, "slices")
+    times = ome.count("T") if ome else count_of(known, "frames")
+    channels = ome.count("C") if ome else count_of(known, "channels")
     per_page = tiff.pages.first.samplesperpixel
-    if planes > 1:
+    if planes > 1 and not is_stack:
         remarks.append(f"The file holds {planes} focal planes; the first is shown.")
     if times > 1:
         remarks.append(f"The file holds {times} time points; the first is shown.")
     if channels > max(shown, per_page):
         which = "the first is" if shown == 1 == per_page else f"the first {max(shown, per_page)} are"
         remarks.append(f"The file holds {channels} channels; {which} shown, so it is not a colour image of a smear.")
-    if max(planes, times, channels) == 1 and same_size > shown:
+    if not is_stack and max(planes, times, channels) == 1 and same_size > shown:
         remarks.append(f"The file holds {same_size} images of this size; the first is shown.")
     return [remark for remark in remarks if remark]
 

@@ -48,3 +48,11 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
+
+
+class StackedBackend(Backend, Protocol):
+    """Reads a file with several focal planes; by itself it reads the default one."""
+
+    def at_plane(self, plane: int) -> Backend:
+        """Return what reads the tiles of a focal plane, from 0; it shares the open file."""
+        ...

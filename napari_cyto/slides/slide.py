@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from napari_cyto.domain.geometry import YXYX, Box
 from napari_cyto.errors import SlideError
 from napari_cyto.slides._hatch_pattern import hatched
 from napari_cyto.slides._tile_cache import TileCache, shared_cache
-from napari_cyto.slides.backend import RGB, Backend, TileError
+from napari_cyto.slides.backend import RGB, Backend, StackedBackend, TileError
 from napari_cyto.slides.colour import SrgbTransform, usable_profile
 from napari_cyto.slides.slide_info import SlideInfo
 
@@ -82,6 +83,8 @@ class Slide:
         self._lock = threading.Lock()
         self._closed = False
         self.zoomable: Slide | None = None
+        self._root = self
+        self._planes: dict[int, Slide] = {}
 
     def __enter__(self) -> Slide:
         return self
@@ -98,14 +101,48 @@ class Slide:
         """Let go of the file; tiles already in the cache age out."""
         if not self._closed:
             self._closed = True
+            for plane in tuple(self._planes.values()):
+                plane.close()
             if self.zoomable is not None:
                 self.zoomable.close()
-            self._backend.close()
+            if self._root is self:
+                self._backend.close()
 
     @property
     def closed(self) -> bool:
         """Whether the file was let go of."""
         return self._closed
+
+    def at_plane(self, plane: int | None) -> Slide:
+        """Return the slide as one of its focal planes shows it, with the same levels and frame.
+
+        It shares the open file and lives as long as the slide; asked for again, it is the same one.
+
+        Parameters
+        ----------
+        plane : int or None
+            From 0; None is the default plane.
+
+        Raises
+        ------
+        SlideError
+            When the slide has no such plane, or is closed.
+        """
+        planes, root = self.info.planes, self._root
+        number = planes.default if plane is None else plane
+        if not 0 <= number < planes.count:
+            raise SlideError(
+                f"Expected a focal plane from 1 to {planes.count} of {self.info.name}, got {number + 1}; the "
+                "annotation may have been made on another file."
+            )
+        if number == root.info.planes.shown:
+            return root
+        with root._lock:
+            if root.closed:
+                raise SlideError(f"{self.info.name} is closed; open it again to read from it.")
+            if number not in root._planes:
+                root._planes[number] = _plane_of(root, number)
+            return root._planes[number]
 
     @property
     def unreadable(self) -> tuple[UnreadableTile, ...]:
@@ -349,12 +386,19 @@ def _with_usable_profile(info: SlideInfo) -> SlideInfo:
     return replace(info, icc=icc, remarks=(*info.remarks, remark)) if remark else info
 
 
+def _plane_of(root: Slide, plane: int) -> Slide:
+    slide = Slide(cast("StackedBackend", root._backend).at_plane(plane), root._cache)
+    slide._root, slide._callbacks = root, root._callbacks
+    return slide
+
+
 def _identity(info: SlideInfo) -> Hashable:
+    plane = info.planes.shown
     try:
         stat = info.path.stat()
     except OSError:
-        return (str(info.path), 0, 0)
-    return (str(info.path), stat.st_size, stat.st_mtime_ns)
+        return (str(info.path), 0, 0, plane)
+    return (str(info.path), stat.st_size, stat.st_mtime_ns, plane)
 
 
 @lru_cache(maxsize=1)

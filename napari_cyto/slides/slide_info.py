@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_cyto.domain.quantities import MPP
+from napari_cyto.slides._focal_planes import ONE_PLANE, FocalPlanes
 
 MPP_MIN_UM, MPP_MAX_UM = MPP.low, MPP.high
 _MPP_ANISOTROPY = 0.05
@@ -52,6 +53,8 @@ class SlideInfo:
         Everything else that the file says, as text.
     remarks : tuple of str
         What of the file is not shown, or not as another program would show it, one sentence each.
+    planes : FocalPlanes
+        The focal planes that can be shown, and which one is.
     """
 
     path: Path
@@ -71,6 +74,7 @@ class SlideInfo:
     background_rgb: tuple[int, int, int] = (255, 255, 255)
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     remarks: tuple[str, ...] = ()
+    planes: FocalPlanes = ONE_PLANE
 
     @property
     def name(self) -> str:

@@ -79,6 +79,7 @@ class ZoomableSlide(Slide):
 
     def __init__(self, slide: Slide, sizes: Sizes) -> None:
         super().__init__(slide._backend, slide._cache)
+        self._root = slide._root
         # One file, one account of its damage.
         self._unreadable, self._callbacks, self._lock = slide._unreadable, slide._callbacks, slide._lock
         self._source = slide.info.levels - 1

@@ -120,7 +120,7 @@ def test_channels_of_fluorescence_are_no_colour_image_and_are_said(tmp_path: Pat
 @pytest.mark.parametrize(
     ("axes", "shape", "word"),
     [
-        ("ZYXS", (5, 40, 60, 3), "5 focal planes; the first is shown"),
+        ("TZYXS", (4, 5, 40, 60, 3), "4 time points; the first is shown"),
         ("TYXS", (4, 40, 60, 3), "4 time points; the first is shown"),
     ],
 )
@@ -133,7 +133,7 @@ def test_planes_that_are_not_shown_are_said(tmp_path: Path, axes: str, shape: tu
 def test_further_pages_of_one_size_are_said_and_a_pyramid_is_not(tmp_path: Path, paint) -> None:
     stack, pyramid = tmp_path / "stack.tif", tmp_path / "pyramid.tif"
     tifffile.imwrite(stack, np.stack([paint(40, 60)] * 5), photometric="rgb", metadata=None)
-    assert "5 images of this size; the first is shown" in facts(stack)[1]
+    assert "5 images of one size and does not say what they are" in facts(stack)[1]
     with tifffile.TiffWriter(pyramid) as writer:
         for level in range(3):
             writer.write(paint(256 >> level, 320 >> level), photometric="rgb", tile=(32, 32), metadata=None)
