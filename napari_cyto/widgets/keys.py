@@ -46,6 +46,8 @@ PAN_KEYS = (
 )
 
 MICROSCOPE_KEYS: tuple[Key, ...] = (
+    Key(("E",), "focus.up", "The next focal plane of the slide, where it has several"),
+    Key(("Shift+E",), "focus.down", "The focal plane before it"),
     Key(("Ctrl+1",), "objective.4", "Magnification 4x (40x: 0.25 µm per px of the screen)"),
     Key(("Ctrl+2",), "objective.10", "Magnification 10x"),
     Key(("Ctrl+3",), "objective.20", "Magnification 20x"),
@@ -140,6 +142,7 @@ KEYS: tuple[Key, ...] = (
 
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "Zoom"),
+    ("Alt and the wheel", "Go through the focal planes of the slide, where it has several"),
     ("Middle drag, or Space and drag", "Pan, with any tool"),
     ("M held and drag", "Measure a length (µm); nothing is stored"),
     ("M and Shift held and drag", "A ruler that stays on the slide until it is removed"),

@@ -84,6 +84,7 @@ class SlideImage(Image):
         self._more = more = _Relay(lambda: _fill_in(me()))
         if isinstance(self._shown, ZoomableSlide):
             self._shown.on_news(lambda: more.news.emit())
+        self._listened = {self._shown.info.planes.shown}
         self._expects = self._is_due = False
         super().__init__(
             self._levels(icc),
@@ -200,6 +201,29 @@ class SlideImage(Image):
     def icc(self) -> bool:
         """Whether the colours are brought to sRGB."""
         return bool(self.data[0].icc)
+
+    @property
+    def focal_plane(self) -> int:
+        """The focal plane that is shown, from 0."""
+        return self._shown.info.planes.shown
+
+    def show_plane(self, plane: int) -> None:
+        """Show another focal plane, from 0, where one looks: coarser at first while its tiles are decoded.
+
+        Raises
+        ------
+        SlideError
+            When the slide has no such plane.
+        """
+        if plane == self.focal_plane:
+            return
+        shown, relay, more = zoomable(self.slide.at_plane(plane)), self._relay, self._more
+        if isinstance(shown, ZoomableSlide) and plane not in self._listened:
+            self._listened.add(plane)
+            shown.on_news(lambda: more.news.emit())
+        self._shown = shown
+        self._reader = PatientReader(shown, lambda: relay.news.emit())
+        self.data = self._levels(self.icc)
 
     def show_icc(self, icc: bool) -> None:
         """Bring the colours to sRGB, or show them as they are stored."""

@@ -64,7 +64,9 @@ class SlideView:
         """Show the slide again after somebody removed its layer; return whether that was so."""
         if self.layer is None or self.layer in self.viewer.layers or self._slide is None or self._slide.closed:
             return False
+        plane = self.layer.focal_plane
         self.layer = add_slide_layer(self.viewer, self._slide, self._mpp, self.layer.icc, look=False)
+        self.layer.show_plane(plane)
         return True
 
     @property

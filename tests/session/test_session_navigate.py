@@ -150,7 +150,7 @@ def test_every_key_has_a_command_and_no_two_share_one():
     places = {"place", "bookmark", "bookmarks", *(f"snapshot{each}" for each in ("", ".annotations", ".copy"))}
     turns = {f"turn.{each}" for each in ("right", "left", "step.right", "step.left", "upright")}
     microscope = {*turns, *objectives, *light, "field", "field.follow", "rulers.clear", "ruler.remove", *places}
-    microscope.add("view.second")
+    microscope |= {"view.second", "focus.up", "focus.down"}
     known = {*COMMANDS, "outline.selection", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20

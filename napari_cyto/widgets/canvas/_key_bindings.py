@@ -39,7 +39,7 @@ _LEFT_TO_QT = (
     Qt.Key.Key_Meta,
 )
 # Held down, these go on; whatever changes an annotation must not.
-_REPEATED = ("pan.", "zoom.", "lamp.", "turn.step.")
+_REPEATED = ("pan.", "zoom.", "lamp.", "turn.step.", "focus.")
 
 
 class SlideKeys(QObject):

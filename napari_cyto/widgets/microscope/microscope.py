@@ -16,6 +16,7 @@ from napari_cyto.widgets.keys import key_of
 from napari_cyto.widgets.microscope._camera import Camera
 from napari_cyto.widgets.microscope._field_circle import FieldCircle
 from napari_cyto.widgets.microscope._field_dialog import FieldDialog
+from napari_cyto.widgets.microscope._focus_knob import FocusKnob
 from napari_cyto.widgets.microscope._lamp import Lamp
 from napari_cyto.widgets.microscope._light_panel import LightPanel
 from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, MagnificationBar, magnification_words, menu_of
@@ -67,8 +68,10 @@ class Microscope:
         self.lamp = Lamp(viewer, session, slide_layer)
         self.turntable = Turntable(viewer, session)
         self.camera = Camera(viewer, session, canvas, slide_layer, self._view_words)
+        self.knob = FocusKnob(viewer, session, slide_layer)
         self.signs = Signs(napari_window.native_canvas(viewer))
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
+        self.signs.add("plane", "Click for the plane that is shown first.", self.knob.reset)
         self.signs.add("turn", f"Click to set the view upright ({key_of('turn.upright')}).", self.turntable.set_upright)
         self._light_panel: LightPanel | None = None
         self._second_view: SecondView | None = None
@@ -85,6 +88,7 @@ class Microscope:
             **self.places.commands,
             **self.camera.commands,
             **self.turntable.commands,
+            **self.knob.commands,
             "view.second": self.toggle_second_view,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
@@ -95,6 +99,7 @@ class Microscope:
         canvas.gestures.followed = self._follow
         canvas.place_rows = self._place_rows
         self._mouse: Place | None = None
+        self.knob.changed.connect(self._on_plane)
         self.lamp.changed.connect(self._on_light)
         self.turntable.changed.connect(self._on_turn)
         napari_window.camera_of(viewer).events.zoom.connect(self._on_zoom)
@@ -114,7 +119,7 @@ class Microscope:
             self._light_panel.close()
         if self._second_view is not None:
             self._second_view.close()
-        for tool in (self.rulers, self.circle, self.lamp, self.places, self.turntable, self.signs, self.bar):
+        for tool in (self.knob, self.rulers, self.circle, self.lamp, self.places, self.turntable, self.signs, self.bar):
             tool.let_go()
 
     def run(self, command: str) -> bool:
@@ -139,6 +144,9 @@ class Microscope:
             ("Light of the view…", "I", does("light")),
             ("White balance, automatic", "Shift+W", does("light.white.auto")),
             ("Light of the file", "Shift+I", does("light.reset")),
+            None,
+            ("Next focal plane", "E", does("focus.up")),
+            ("Focal plane before", "Shift+E", does("focus.down")),
             None,
             ("Turn by 90°", "Q", does("turn.right")),
             ("Turn by 5°", ".", does("turn.step.right")),
@@ -209,6 +217,9 @@ class Microscope:
         words = self.lamp.light.words
         self.signs.say("light", f"Light of the view: {words}" if words else "")
 
+    def _on_plane(self) -> None:
+        self.signs.say("plane", self.knob.words)
+
     def _on_turn(self) -> None:
         words = self.turntable.words
         self.signs.say("turn", f"View {words}" if words else "")
@@ -227,7 +238,12 @@ class Microscope:
             if now is not None
             else f"{zoom * _PERCENT:.3g} % (pixel size unknown)"
         )
-        said = [scale, f"light changed: {light}" if light else "light of the file", self.turntable.words]
+        said = [
+            scale,
+            f"light changed: {light}" if light else "light of the file",
+            self.knob.words,
+            self.turntable.words,
+        ]
         return "; ".join(filter(None, said))
 
     # Magnification
@@ -280,6 +296,7 @@ class Microscope:
     def _on_slide(self) -> None:
         shows = self._session.slide is not None
         self.bar.setVisible(shows)
+        self._on_plane()
         if shows:
             self._on_zoom()
             self.bar.fit()
