@@ -148,7 +148,7 @@ class _Reading:
         class_id = self._class(row, fault)
         if picked(row, _Z) not in ("", "0", "0.0"):
             self.left_out.add(
-                "annotation", "of other focal planes (z) than 0; they are put on the plane that is shown."
+                "annotation", "of other focal planes (z) than 0; they are imported, but their plane is not kept."
             )
         geometry = self._geometry(row, fault)
         self.cells.append(

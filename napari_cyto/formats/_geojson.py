@@ -88,8 +88,8 @@ class GeoJsonOptions(StatusOptions):
         json_schema_extra=ON_READING,
         default="first",
         title="Focal planes",
-        description="Annotations on other focal planes (z) or time points than the first, which is the one shown: "
-        "leave them out, or put them all on the first.",
+        description="Annotations on other focal planes (z) or time points than the first: "
+        "leave them out, or take them too. The plane itself is not kept.",
     )
 
     def offset_of(self, slide: SlideRecord) -> YX:

@@ -39,7 +39,9 @@ class FocalPlanes:
         """Return which plane it is and how far from the default one: ``plane 4 of 5, +0.5 µm``; None is the default."""
         at = self.default if plane is None else plane
         words = f"plane {at + 1} of {self.count}"
-        return words if self.spacing_um is None else f"{words}, {(at - self.default) * self.spacing_um:+.3g} µm"
+        if self.spacing_um is None or at == self.default:
+            return words
+        return f"{words}, {(at - self.default) * self.spacing_um:+.3g} µm"
 
     def to_json(self) -> dict[str, int | float | None]:
         """Return how many there are, how far apart, and which is shown, from 1 as people count."""

@@ -71,7 +71,9 @@ class Microscope:
         self.knob = FocusKnob(viewer, session, slide_layer)
         self.signs = Signs(napari_window.native_canvas(viewer))
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
-        self.signs.add("plane", "Click for the plane that is shown first.", self.knob.reset)
+        self.signs.add(
+            "plane", "Click for the plane that is shown first. Annotations do not keep their plane.", self.knob.reset
+        )
         self.signs.add("turn", f"Click to set the view upright ({key_of('turn.upright')}).", self.turntable.set_upright)
         self._light_panel: LightPanel | None = None
         self._second_view: SecondView | None = None
