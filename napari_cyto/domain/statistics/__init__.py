@@ -14,6 +14,7 @@ __all__ = [
     "ShareInterval",
     "bootstrap",
     "clustered_share",
+    "conformal",
     "excess",
     "nuclear_scale",
     "seed_interval",
