@@ -1,4 +1,4 @@
-"""Verbs of the model library: ``models list``, ``show``, ``add``, ``remove``, ``verify``, ``export``."""
+"""Verbs of the model library: ``models list``, ``show``, ``add``, ``remove``, ``verify``, ``export``, and more."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson
+from napari_cyto.cli.common_options import AsJson, Data
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.sets_config import SetsConfig
 from napari_cyto.models.card import card_text
 from napari_cyto.models.foreign_models import ForeignNetwork, add_foreign
 from napari_cyto.models.library import (
@@ -33,6 +34,10 @@ Source = Annotated[
         help="The folder with model.json and model.safetensors, or a network of your own as ONNX, which needs --kind.",
     ),
 ]
+OfProject = Annotated[
+    Path | None,
+    typer.Option("--project", metavar="PROJECT", help="A project with reviewed predictions of the model."),
+]
 Given = Annotated[str, typer.Argument(metavar="onnx", help="The format: onnx.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the files.")]
 
@@ -46,6 +51,7 @@ def fill(group: typer.Typer) -> None:
         ("remove", remove),
         ("verify", verify),
         ("export", export),
+        ("calibrate-sets", with_options(calibrate_sets, SetsConfig)),
     ):
         group.command(name)(verb)
 
@@ -108,6 +114,27 @@ def export(format_name: Given, name: Named, out: Out, as_json: AsJson = False) -
         print_json({"folder": str(found.folder), "files": list(found.files), "largest_difference": found.difference})
     else:
         print_facts([("folder", found.folder), ("files", ", ".join(found.files)), ("read back", found.words)])
+
+
+def calibrate_sets(
+    name: Named, data: Data = None, project: OfProject = None, as_json: AsJson = False, *, given: dict[str, Any]
+) -> None:
+    """Calibrate prediction sets: which classes of a cell cannot be excluded, by cells that the model has not seen.
+
+    With --data a classifier is calibrated on annotated cells and its folder keeps the result. With --project a model is
+    calibrated on its reviewed predictions in a project, which keeps it. Groups are patients, else smears, else images.
+    """
+    from napari_cyto.cli import calibrate_sets as verb
+
+    config = checked(SetsConfig, given)
+    if (not data) == (project is None):
+        raise CytoError(
+            "Expected annotated cells to calibrate on (--data SRC) or a project (--project PROJECT), one of both."
+        )
+    if project is not None:
+        verb.of_project(name, project, config, as_json)
+    else:
+        verb.of_bundle(name, data or (), config, as_json)
 
 
 def remove(name: Own, as_json: AsJson = False) -> None:

@@ -109,6 +109,10 @@ def _print(result: SlidesPrediction) -> None:
         facts: list[tuple[str, object]] = [("slide", each.slide), ("cells", each.cells)]
         if each.stored is not None:
             facts += each.stored.classes.items()
+            if each.stored.ambiguous is not None:
+                facts += [("ambiguous", each.stored.ambiguous)]
+            if each.stored.sets_void:
+                facts += [("prediction sets", f"not used: {each.stored.sets_void}")]
             if each.stored.judged_before:
                 facts += [("reviewed cells kept", each.stored.judged_before)]
         facts += [("searched", f"{each.megapixels:.1f} MP in {each.seconds:.1f} s ({rate:.1f} MP/s)")]

@@ -47,6 +47,7 @@ __all__ = [
     "patches",
     "preview",
     "preview_job",
+    "slide_look",
     "source_classes",
     "suggested_apacc_map",
 ]

@@ -106,6 +106,8 @@ MPP = Quantity(0.05, 20.0, "µm per px")
 """Of level 0: what microscopes and their scanners give; at 40x it is about 0.25."""
 SCORE = Quantity(0.0, 1.0, above=True)
 """How sure a model has to be at least."""
+MISS_RATE = Quantity(0.0, 0.5, above=True)
+"""Share of the cells of a class that prediction sets may miss."""
 RADIUS_UM = Quantity(0.01, 200.0, "µm")
 """How far a detection may lie from the cell that it is."""
 BOX_UM = Quantity(0.1, 10_000.0, "µm")
@@ -129,6 +131,7 @@ REGION_PX = Quantity(-1e9, 1e9, "px")
 IMAGE_PX = Quantity(1, 1_000_000, "px", whole=True)
 """A side of a picture."""
 
+MissRate: TypeAlias = Annotated[float, MISS_RATE]
 UmPerPx: TypeAlias = Annotated[float, MPP]
 Score: TypeAlias = Annotated[float, SCORE]
 RadiusUm: TypeAlias = Annotated[float, RADIUS_UM]

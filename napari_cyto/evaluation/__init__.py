@@ -2,6 +2,7 @@
 
 __all__ = [
     "bundle_scores",
+    "calibrated_sets",
     "calibration",
     "class_maps",
     "classification",
@@ -19,6 +20,7 @@ __all__ = [
     "scored_cells",
     "scores",
     "screening",
+    "sets_config",
     "slide_reliability",
     "training_overlap",
     "views",

@@ -173,7 +173,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         if project is not None:
             record = record_for(project, slide, request.mpp)
             writer = PredictionWriter(
-                project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes
+                project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes, slide
             )
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _slide_request(request, chosen, plan))
         running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx, ahead)
@@ -448,6 +448,8 @@ class _OneSlide:
                 judged_before=self.found - writer.kept,
                 replaced=writer.replaced,
                 classes=dict(sorted(writer.classes.items())),
+                ambiguous=writer.ambiguous,
+                sets_void=writer.sets_void,
             )
         return SlidePrediction(
             slide=str(self.request.slide),

@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import KDTree
 
+from napari_cyto.datasets.slide_look import look_of
 from napari_cyto.domain.annotation import Annotation, Status, now_utc, origin_of_model
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.decision_rule import Costs, called_class
 from napari_cyto.domain.edits import Change, Edit, remove
 from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.prediction_sets import PredictionSets
 from napari_cyto.inference._detections import Detections
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.false_calls import false_rate, keep_false_rate
 from napari_cyto.models.suitability import class_translation
+from napari_cyto.slides import Slide
 from napari_cyto.store import Project
+from napari_cyto.store.kept_sets import keep_looks, keep_sets, kept_sets, looks_of
 
 SAME_UM = 4.0
 """A cell this near to a mark is the marked one: half of a small nucleus."""
@@ -45,6 +50,8 @@ class PredictionWriter:
         Whose step in the history it is.
     sized : bool
         Whether the boxes are the detector's own word, rather than the usual ones of a class: else points are stored.
+    slide : Slide, optional
+        Open: looked at once where prediction sets need to know how it was imaged.
     """
 
     project: Project
@@ -53,10 +60,13 @@ class PredictionWriter:
     speaker: Bundle
     author: str
     sized: bool = True
+    slide: Slide | None = None
     added: int = 0
     there: int = 0
     replaced: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    ambiguous: int | None = None
+    sets_void: str = ""
 
     def __post_init__(self) -> None:
         self._ids = class_translation(self.speaker.manifest, self.project.scheme)
@@ -64,6 +74,8 @@ class PredictionWriter:
         self._origin = origin_of_model(self.speaker.id, self.speaker.sha256)
         self._written: set[str] = set()
         self._there_before: set[str] = set()
+        self._sets = self._own_sets()
+        self.ambiguous = None if self._sets is None else 0
 
     def put(self, cells: Detections) -> int:
         """Write cells, all at once, and return how many are new.
@@ -116,6 +128,41 @@ class PredictionWriter:
             self.project.apply(remove(gone, label), self.author or "user")
         return len(gone)
 
+    def _own_sets(self) -> PredictionSets | None:
+        """Return the prediction sets that hold on the slide: the project's own, else those that come with the model."""
+        own = self.speaker.manifest.prediction_sets
+        renamed = (
+            None if own is None else own.renamed(dict(zip(self.speaker.manifest.class_ids, self._ids, strict=True)))
+        )
+        if renamed is not None:
+            keep_sets(self.project, self._origin, renamed, is_local=False)
+        kept = kept_sets(self.project).get(self._origin)
+        if kept is None:
+            if own is not None:
+                self.sets_void = "The project takes several classes of the model for one, which no threshold fits."
+            return None
+        if set(kept.sets.class_ids) != set(self._ids):
+            self.sets_void = "They were calibrated for other classes than the model gives in this project."
+            return None
+        look = looks_of(self.project).get(self.slide_id)
+        if look is None and self.slide is not None:
+            look = look_of(self.slide)
+            keep_looks(self.project, {self.slide_id: look})
+        self.sets_void = kept.sets.void_reason(look, is_local=kept.is_local)
+        return None if self.sets_void else kept.sets
+
+    def _is_ambiguous(self, cells: Detections) -> npt.NDArray[np.bool_]:
+        """Return of which cells the set has more than one class, or none, bool ``(n,)``."""
+        if self._sets is None:
+            return np.zeros(len(cells), np.bool_)
+        scores = np.zeros((len(cells), len(self._sets.classes)))
+        for column, class_id in enumerate(self._ids):
+            scores[:, self._sets.class_ids.index(class_id)] += cells.class_scores[:, column]
+        total = scores.sum(axis=1, keepdims=True)
+        shares = np.divide(scores, total, out=np.full_like(scores, np.nan), where=total > 0)
+        found: npt.NDArray[np.bool_] = self._sets.sets(shares).sum(axis=1) != 1
+        return found
+
     def _miss_costs(self) -> Costs:
         """Return what it costs to miss a class of the project: where several outputs stand for it, the most."""
         costs: dict[str, float] = {}
@@ -134,6 +181,7 @@ class PredictionWriter:
         distances, places = _nearest(cells, unreviewed)
         changes: list[Change] = []
         taken: set[str] = set()
+        is_ambiguous = self._is_ambiguous(cells)
         for n in range(len(cells)):
             if from_reviewed[n] < SAME_UM / um:
                 self.there += 1
@@ -147,6 +195,7 @@ class PredictionWriter:
                     self.there += 1
                     self._there_before.add(near_one.id)
                     self.classes[str(near_one.class_id)] += 1
+                    self._count_ambiguous(is_ambiguous[n])
                     continue
                 changes.append(Change(None, new))
             else:
@@ -155,8 +204,13 @@ class PredictionWriter:
                 changes.append(Change(near_one, replace(new, note=near_one.note, id=near_one.id)))
                 self.replaced += 1
             self.classes[str(new.class_id)] += 1
+            self._count_ambiguous(is_ambiguous[n])
         self.added += sum(c.before is None for c in changes)
         return changes
+
+    def _count_ambiguous(self, is_so: np.bool_) -> None:
+        if self.ambiguous is not None:
+            self.ambiguous += bool(is_so)
 
     def _annotations_near(self, cells: Detections) -> list[Annotation]:
         """Return the cells that are marked where these were found, but for those of this run."""

@@ -45,6 +45,10 @@ class StoredCells:
         Predictions of other models that made way.
     classes : mapping
         Class id to cells.
+    ambiguous : int or None
+        How many of them have a prediction set of more than one class, or of none; None where no set holds.
+    sets_void : str
+        Why prediction sets were not used though there are some, as a sentence.
     """
 
     project: str
@@ -54,6 +58,8 @@ class StoredCells:
     judged_before: int
     replaced: int
     classes: Mapping[str, int] = field(default_factory=dict)
+    ambiguous: int | None = None
+    sets_void: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

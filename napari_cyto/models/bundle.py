@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from napari_cyto import __version__
+from napari_cyto.domain.prediction_sets import PredictionSets
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import atomic_folder, write_text
 from napari_cyto.files.safe_names import safe_name
@@ -220,7 +221,9 @@ def _stored(path: Path, manifest: ModelManifest, content: bytes) -> Bundle:
     manifest = manifest.model_copy(
         update={"weights_sha256": hashlib.sha256(content).hexdigest(), "weights_bytes": len(content)}
     )
-    text = manifest.model_dump_json(indent=1)
+    # Versions before prediction sets refuse a field that they do not know, even an empty one.
+    without = {"prediction_sets"} if manifest.prediction_sets is None else None
+    text = manifest.model_dump_json(indent=1, exclude=without)
     with atomic_folder(path, {"kind": "model bundle", "id": manifest.id}) as temporary:
         (temporary / WEIGHTS_NAME).write_bytes(content)
         (temporary / MANIFEST_NAME).write_bytes((text + "\n").encode("utf-8", "replace"))
@@ -243,11 +246,32 @@ def with_figures(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
     CytoError
         When the place cannot be written, or the figures cannot be kept; the bundle is then as it was.
     """
-    place = bundle.path / MANIFEST_NAME
     card = bundle.manifest.card.model_copy(update={"metrics": jsonable(dict(metrics))})
-    # All but the card stays to the letter: the weights vouch for it as it was written.
-    content = read_json(place) | {"card": json.loads(card.model_dump_json())}
-    text = json.dumps(content, indent=1, ensure_ascii=False)
+    return _rewritten(bundle, {"card": json.loads(card.model_dump_json())})
+
+
+def with_prediction_sets(bundle: Bundle, sets: PredictionSets) -> Bundle:
+    """Write thresholds of prediction sets into a bundle, in the place of earlier ones.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Its weights, its hash and what its outputs mean stay as they are.
+    sets : PredictionSets
+        Calibrated for these weights, in the order of the bundle's classes.
+
+    Raises
+    ------
+    CytoError
+        When they are of another model, or the place cannot be written; the bundle is then as it was.
+    """
+    return _rewritten(bundle, {"prediction_sets": sets.model_dump(mode="json")})
+
+
+def _rewritten(bundle: Bundle, fields: Mapping[str, Any]) -> Bundle:
+    """Write some fields of a manifest anew; all others stay to the letter, since the weights vouch for them."""
+    place = bundle.path / MANIFEST_NAME
+    text = json.dumps(read_json(place) | fields, indent=1, ensure_ascii=False)
     manifest, _ = parse_manifest(text, place)
     write_text(place, text + "\n")
     return Bundle(bundle.path, manifest)

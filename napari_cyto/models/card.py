@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from napari_cyto.domain.counts import counted
+from napari_cyto.domain.prediction_sets import FEWEST_GROUPS_OF_SCANNER, CalibratedScanner, PredictionSets
 from napari_cyto.models.manifest import Card, Kind, ModelManifest
 
 Section = tuple[str, list[tuple[str, str]]]
@@ -147,6 +149,8 @@ def card_sections(manifest: ModelManifest) -> list[Section]:
         sections.append(("Vector", vector_rows(manifest)))
     elif manifest.classes:
         sections.append(("Decision", _decision(manifest)))
+    if manifest.prediction_sets is not None:
+        sections.append(("Prediction sets", sets_rows(manifest.prediction_sets)))
     classes = [(c.id, c.name + ("" if c.parent in (None, c.id) else f", in {c.parent}")) for c in manifest.classes]
     sections.append((f"Classes ({manifest.scheme})", classes))
     sections.append(("Parents", [(p.id, f"{p.added or 'not stated'} (SHA-256 {p.sha256})") for p in manifest.parents]))
@@ -171,6 +175,34 @@ def vector_rows(manifest: ModelManifest) -> list[tuple[str, str]]:
         made_of += ", projected by a linear layer"
     length = manifest.vector_length
     return [("made of", made_of), ("numbers", "" if not length else f"{length:,}")]
+
+
+def sets_rows(sets: PredictionSets) -> list[tuple[str, str]]:
+    """Return what thresholds of prediction sets promise and rest on, as names and words."""
+    rule = sets.high_grade
+    rows = [
+        ("missed cells of a class, at most", f"{100 * sets.alpha:g} % in the mean of new {sets.unit}"),
+        ("calibrated on", f"{counted(sets.cells, 'cell')} of {sets.groups:,} {sets.unit}, {sets.created_utc[:10]}"),
+        ("calibrated scanners", "; ".join(_scanner_words(each, sets.unit) for each in sets.scanners)),
+        ("fingerprint of the data", sets.data_fingerprint),
+    ]
+    rows += [
+        (f"in the set from, {c.id}", f"{c.threshold:.3g} ({c.cells:,} cells of {c.groups:,} {sets.unit})")
+        for c in sets.classes
+    ]
+    if rule is not None:
+        rows.append(
+            (
+                f"{' or '.join(rule.must_find)} without any high-grade class, at most",
+                f"{100 * rule.alpha:g} %: {', '.join(rule.classes)} together from {rule.threshold:.3g}",
+            )
+        )
+    return rows
+
+
+def _scanner_words(scanner: CalibratedScanner, unit: str) -> str:
+    few = "" if scanner.groups >= FEWEST_GROUPS_OF_SCANNER else f", too few: {FEWEST_GROUPS_OF_SCANNER} are needed"
+    return f"{scanner.scanner or 'not named in the files'} ({scanner.groups:,} {unit}{few})"
 
 
 def card_text(manifest: ModelManifest) -> str:

@@ -4,38 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from napari_cyto.domain.annotation import origin_of_model
+from napari_cyto.domain.high_grade import Graded, high_grade_of
 from napari_cyto.domain.statistics.excess import FalseRate
 from napari_cyto.domain.statistics.shares import USUAL_CORRELATION
 from napari_cyto.models.library import list_models
 from napari_cyto.store import Project
 
-HIGH_GRADE = ("ASC-H", "HSIL", "SCC")
-"""HSIL+; ASC-H, of which HSIL cannot be excluded, is among them."""
-
 _RATES = "model.false_rates"
-
-
-class Graded(Protocol):
-    """What must be known of a class: a model's class and a scheme's class both tell it."""
-
-    @property
-    def id(self) -> str:
-        """What label files call it."""
-        ...
-
-    @property
-    def severity(self) -> int | None:
-        """Its place in the order of severity, 0 for normal; None for what has no grade."""
-        ...
-
-
-def high_grade_of(classes: Iterable[Graded]) -> tuple[str, ...]:
-    """Return the high-grade classes of a scheme; in one without Bethesda's, all that are graded above normal."""
-    graded = [c.id for c in classes if c.severity]
-    return tuple(c for c in graded if c in HIGH_GRADE) or tuple(graded)
 
 
 def false_rate(metrics: Mapping[str, Any], classes: Sequence[Graded]) -> FalseRate | None:

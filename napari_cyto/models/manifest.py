@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.domain.prediction_sets import PredictionSets
 from napari_cyto.errors import SchemeError
 from napari_cyto.files.safe_names import safe_name
 
@@ -183,6 +184,9 @@ class ModelManifest(_Value):
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_bytes: int = Field(ge=1, le=MAX_WEIGHTS_BYTES)
     parents: tuple[Parent, ...] = ()
+    prediction_sets: PredictionSets | None = Field(
+        default=None, description="Which classes cannot be excluded of a cell, where that was calibrated."
+    )
     card: Card = Card()
     created_utc: str
     made_by: str = Field(description="Product and version that wrote it.")
@@ -221,6 +225,15 @@ class ModelManifest(_Value):
     def vector_length(self) -> int | None:
         """How many numbers an encoder's vector has; None for other models."""
         return int(self.settings.get("length", 0)) if self.kind == "encoder" else None
+
+    @model_validator(mode="after")
+    def _has_own_sets(self) -> ModelManifest:
+        sets = self.prediction_sets
+        if sets is not None and sets.model_sha256 != self.weights_sha256:
+            raise ValueError("the prediction sets were calibrated for other weights")
+        if sets is not None and sets.class_ids != self.class_ids:
+            raise ValueError("the prediction sets are of other classes than the model's, or in another order")
+        return self
 
     def _check_crop_rule(self, rule: CropRule) -> None:
         if rule.size_px != self.input_px:

@@ -13,9 +13,10 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.decision_rule import NO_COSTS, Costs, called_class
 from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.high_grade import high_grade_of
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.statistics.excess import FalseRate
-from napari_cyto.models.false_calls import false_rates, high_grade_of
+from napari_cyto.models.false_calls import false_rates
 from napari_cyto.review.predictions import severities
 from napari_cyto.review.slide_risk import SlideRisk, slide_risk
 from napari_cyto.store import Project

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -14,8 +14,9 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.decision_rule import NO_MODELS, Costs
 from napari_cyto.measurements import TABLE_COLUMNS, CellTable, stored_measurements
+from napari_cyto.review.ambiguity import ambiguity_of
 from napari_cyto.review.control_cells import ControlCells, chance
-from napari_cyto.review.predictions import is_from_model, severities
+from napari_cyto.review.predictions import is_from_model, risk_of, severities
 from napari_cyto.review.query import MeasuredCells, ReviewQuery, Sort, model_class, sort_columns
 from napari_cyto.store import Project
 from napari_cyto.vectors import attention_of, scores_of
@@ -102,7 +103,11 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     """
     query = replace(query, measured=_measured(project, query))
     if query.cell_ids:
-        return _listed(project, query, most)
+        return _with_sets(project, _listed(project, query, most))
+    if query.sort is Sort.AMBIGUOUS or query.ambiguous_only:
+        # The order and the filter need the sets of all cells, other lists those of what they show.
+        slide_ids = query.slide_ids or tuple(record.id for record in project.slides())
+        query = replace(query, ambiguity=ambiguity_of(project, _could_draw(project, query, slide_ids)))
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
     attention, unscored = None, 0
     if query.sort is Sort.ATTENTION:
@@ -121,14 +126,25 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
                 if len(kept) >= 2 * most:
                     kept = _foremost(kept, query, scheme, slide_place, most, tally.costs, attention)
     cells, controls = ordered(kept, query, scheme, slide_place, tally.costs, attention)
-    is_filtered = query.score_range != (0.0, 1.0) or query.bounds_measurement
+    is_filtered = query.score_range != (0.0, 1.0) or query.bounds_measurement or query.ambiguous_only
     cut_by_filter = 0 if is_filtered else seen - len(kept)
     left_out = max(0, len(cells) - most) + cut_by_filter
     cells = cells[:most]
     followed.replay()
-    return Gathered(
+    gathered = Gathered(
         query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed, unscored, unmeasured
     )
+    return gathered if query.ambiguity is not None else _with_sets(project, gathered)
+
+
+def _could_draw(project: Project, query: ReviewQuery, slide_ids: Iterable[str]) -> Iterator[Annotation]:
+    for slide_id in slide_ids:
+        yield from (cell for cell in project.annotations(slide_id) if query.could_draw(cell))
+
+
+def _with_sets(project: Project, gathered: Gathered) -> Gathered:
+    """Return a list with the prediction sets of its cells."""
+    return replace(gathered, query=replace(gathered.query, ambiguity=ambiguity_of(project, gathered.cells)))
 
 
 def _measured(project: Project, query: ReviewQuery) -> MeasuredCells | None:
@@ -239,6 +255,10 @@ def _ranked(
         return []
     if query.sort is Sort.ATTENTION:
         return sorted(cells, key=lambda cell: -(attention or {}).get(cell.id, -1.0))
+    if query.sort is Sort.AMBIGUOUS:
+        severity, found = severities(scheme), query.ambiguity
+        by_risk = sorted(cells, key=lambda cell: -risk_of(cell.scores, str(cell.class_id), severity))
+        return by_risk if found is None else sorted(by_risk, key=found.rank)
     if query.sort is Sort.MEASURED:
         values = query.measured.values if query.measured is not None else {}
         return sorted(cells, key=lambda cell: -values.get(cell.id, -np.inf))

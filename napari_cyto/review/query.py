@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.decision_rule import NO_COSTS, NO_MODELS, Costs, called_class
 from napari_cyto.review.predictions import risk_of, severities
+
+if TYPE_CHECKING:
+    from napari_cyto.review.ambiguity import Ambiguity
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,6 +33,7 @@ class Sort(StrEnum):
     ENTROPY = "entropy"
     MARGIN = "margin"
     DISAGREEMENT = "disagreement"
+    AMBIGUOUS = "ambiguous"
     ATTENTION = "attention"
     CLASS = "class"
     TAUGHT = "taught"
@@ -130,6 +135,10 @@ class ReviewQuery:
         Least and largest measurement, both in; None is no bound. With any, cells without that measurement do not pass.
     measured : MeasuredCells, optional
         The numbers, which `review.order.gather` reads.
+    ambiguous_only : bool
+        Whether only cells pass whose prediction set has more than one class, or none.
+    ambiguity : Ambiguity, optional
+        The prediction sets, which `review.order.gather` makes.
     cell_ids : tuple of str
         Exactly these cells are wanted, in this order, and nothing else counts; empty for what the rest says.
     listed : frozenset of str
@@ -148,6 +157,8 @@ class ReviewQuery:
     measurement: str = ""
     measured_range: tuple[float | None, float | None] = (None, None)
     measured: MeasuredCells | None = field(repr=False, compare=False, default=None)
+    ambiguous_only: bool = False
+    ambiguity: Ambiguity | None = field(repr=False, compare=False, default=None)
     cell_ids: tuple[str, ...] = ()
     listed: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
@@ -182,12 +193,15 @@ class ReviewQuery:
         low, high = self.score_range
         if not ((low, high) == (0.0, 1.0) if score is None else low <= score <= high):
             return False
-        return self._is_measured_so(cell)
+        return self._is_measured_so(cell) and self._is_ambiguous_so(cell)
 
     @property
     def bounds_measurement(self) -> bool:
         """Whether cells are left out by a measurement."""
         return bool(self.measurement) and self.measured_range != (None, None)
+
+    def _is_ambiguous_so(self, cell: Annotation) -> bool:
+        return not self.ambiguous_only or (self.ambiguity is not None and self.ambiguity.is_ambiguous(cell))
 
     def _is_measured_so(self, cell: Annotation) -> bool:
         if not self.bounds_measurement:

@@ -7,6 +7,7 @@ __all__ = [
     "HistoryEntry",
     "Project",
     "columns",
+    "kept_sets",
     "project_copy",
     "slide_details",
     "step_origin",

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from napari_cyto.domain.interpretation import Interpretation
+from napari_cyto.domain.prediction_sets import PredictionSets, SlideLook
 from napari_cyto.errors import CytoError
 from napari_cyto.store._validity import is_mpp, is_text, need
 
@@ -73,6 +76,21 @@ def _interpretation(value: Any) -> bool:
     return entered(value)
 
 
+def _model(kind: type[BaseModel]) -> _Fits:
+    def fits(value: Any) -> bool:
+        try:
+            kind.model_validate(value)
+        except ValidationError:
+            return False
+        return True
+
+    return fits
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 # By the beginning of their keys; a key that is not named here has the kind of its default only.
 _KEPT: Mapping[str, tuple[_Fits, str]] = {
     "session.": (is_text, "the id of a slide or class"),
@@ -90,6 +108,11 @@ _KEPT: Mapping[str, tuple[_Fits, str]] = {
         _map_of(_record_of(called=_count, cells=_count)),
         "how often models call normal cells high-grade",
     ),
+    "model.prediction_sets": (
+        _map_of(_record_of(local=_flag, sets=_model(PredictionSets))),
+        "thresholds of prediction sets",
+    ),
+    "slides.looks": (_map_of(_model(SlideLook)), "how slides were imaged"),
     "export.apacc.class_map": (_map_of(is_text), "what classes become"),
     "import.class_map": (_map_of(is_text), "what classes become"),
     "bookmarks": (

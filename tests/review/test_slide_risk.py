@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_cyto.domain.high_grade import high_grade_of
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.statistics.excess import SLIDE_VARIATION, FalseRate
-from napari_cyto.models.false_calls import false_rate, high_grade_of
+from napari_cyto.models.false_calls import false_rate
 from napari_cyto.models.library import list_models
 from napari_cyto.review.slide_risk import NO_MORE, SlideRisk, risk_words, slide_risk
 

@@ -289,10 +289,14 @@ def outcome_words(result: SlidePrediction) -> str:
         words += f", {parts.number(stored.replaced)} replacing another model's"
     if stored is not None and stored.there_before:
         words += f"; {parts.number(stored.there_before)} already annotated"
+    if stored is not None and stored.ambiguous is not None:
+        words += f"; {parts.number(stored.ambiguous)} ambiguous"
     ways = ", ".join(dict.fromkeys(result.runtime))
     words += f" ({result.seconds:.1f} s on {result.device or 'cpu'}{', ' if ways else ''}{ways})."
     if unreadable := len(result.unreadable):
         words += f" {counted(unreadable, 'part')} of the slide could not be read."
+    if stored is not None and stored.sets_void:
+        words += f" Prediction sets are not used: {stored.sets_void}"
     return " ".join((words, *result.remarks))
 
 

@@ -11,6 +11,7 @@ from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 from napari_cyto.domain.annotation import STATUS_NAMES, Annotation, Status
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.review.ambiguity import CellSet
 from napari_cyto.review.query import label_score
 from napari_cyto.session.review_progress import Review
 from napari_cyto.widgets.docks import parts
@@ -63,6 +64,12 @@ class ReviewModel(QAbstractListModel):
         score = None if self.is_blind else label_score(self.review.cells[row])
         return "" if score is None else f"{100 * score:.0f} %"
 
+    def shown_set(self, row: int) -> CellSet | None:
+        """Return the prediction set of a cell that is ambiguous; None in a blind reading, and where no set holds."""
+        cell, found = self.review.cells[row], self.review.query.ambiguity
+        known = None if found is None or self.is_blind else found.of(cell)
+        return known if known is not None and known.is_ambiguous else None
+
     def caption(self, row: int) -> str:
         """Return a cell in a line."""
         state = "deleted" if self.review.is_gone(row) else STATUS_NAMES[self.review.cells[row].status]
@@ -79,6 +86,9 @@ class ReviewModel(QAbstractListModel):
         if cell.scores and not self.is_blind:
             best = sorted(cell.scores, key=lambda pair: -pair[1])
             lines.append("  ".join(f"{class_id} {100 * score:.0f} %" for class_id, score in best if score >= 0.005))
+        if (ambiguous := self.shown_set(row)) is not None:
+            spans = ": from normal to high grade" if ambiguous.spans else ""
+            lines.append(f"Ambiguous, cannot be excluded: {ambiguous.words}{spans}.")
         measured = self.review.query.measured
         lines += [] if measured is None or not measured.words(cell.id) else [measured.words(cell.id)]
         return "\n".join(lines)
