@@ -7,6 +7,7 @@ from qtpy.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from qtpy.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from napari_cyto.domain.annotation import Status
+from napari_cyto.review.ambiguity import CellSet
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.review.list_model import ReviewModel
@@ -18,6 +19,7 @@ _CAPTION = QColor(32, 36, 43)
 _WORDS = QColor("#f2f3f5")
 _QUIET = QColor("#b9bec6")
 _CHOSEN, _CURRENT = QColor(0, 200, 220), QColor("#ffea3b")
+_SPANS, _AMBIGUOUS = QColor(style.DARK.bad), QColor(style.DARK.warn)
 _STATUS_COLOURS = {Status.ACCEPTED: QColor(style.DARK.good), Status.REJECTED: QColor(style.DARK.bad)}
 _FONT_PX = 11
 _ROOM_FOR_SCORE_PX = 90
@@ -60,6 +62,8 @@ class CellDelegate(QStyledItemDelegate):
         faded = cell.status is Status.REJECTED or model.review.is_gone(row)
         self._image(painter, square, model, row, faded)
         self._caption(painter, QRect(place.left(), square.bottom() + 1, self.side_px, CAPTION_PX), model, row)
+        if (ambiguous := model.shown_set(row)) is not None:
+            self._set(painter, square, ambiguous)
         if (colour := _STATUS_COLOURS.get(cell.status)) is not None:
             _draw_status(painter, square, colour, accepted=cell.status is Status.ACCEPTED)
         if name := model.begins_slide(row):
@@ -93,6 +97,19 @@ class CellDelegate(QStyledItemDelegate):
         painter.setPen(_WORDS)
         name = self._metrics.elidedText(class_id, Qt.TextElideMode.ElideRight, room)
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+
+    def _set(self, painter: QPainter, square: QRect, ambiguous: CellSet) -> None:
+        """Write the classes that cannot be excluded across the foot of the image, on red where they span all grades."""
+        line = QRect(square.left(), square.bottom() + 1 - CAPTION_PX, square.width(), CAPTION_PX)
+        painter.fillRect(line, _SPANS if ambiguous.spans else _CAPTION)
+        painter.setFont(self._font)
+        painter.setPen(_CAPTION if ambiguous.spans else _AMBIGUOUS)
+        words, room = ambiguous.words, line.width() - 8
+        if self._metrics.horizontalAdvance(words) > room and len(ambiguous.classes) > 2:
+            # The ends say how far it spans.
+            words = f"{ambiguous.classes[0]} … {ambiguous.classes[-1]}"
+        shown = self._metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, room)
+        painter.drawText(line.adjusted(4, 0, -4, 0), Qt.AlignmentFlag.AlignCenter, shown)
 
     def _slide_name(self, painter: QPainter, square: QRect, name: str) -> None:
         line = QRect(square.left(), square.top(), square.width(), CAPTION_PX)

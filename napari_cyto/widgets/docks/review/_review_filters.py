@@ -20,6 +20,12 @@ from napari_cyto.widgets.docks.section import Section
 
 SORTS = (
     (Sort.RISK, "Riskiest first", "Sum over classes of severity times score."),
+    (
+        Sort.AMBIGUOUS,
+        "Ambiguous first (prediction sets)",
+        "Cells that the model should not decide alone: first those that may be normal or high grade, then others with "
+        "several possible classes, or none.",
+    ),
     (Sort.ENTROPY, "Least certain first (entropy)", "Cells whose scores are spread over many classes."),
     (Sort.MARGIN, "Least certain first (margin)", ("Cells whose two most likely classes have nearly the same score.")),
     (
@@ -51,9 +57,10 @@ SORTS = (
     ),
     (Sort.PLACE, "By position on the slide", "In bands across the slide, back and forth."),
 )
-UNREVIEWED, ALL_CELLS = "Unreviewed", "All cells"
+UNREVIEWED, AMBIGUOUS, ALL_CELLS = "Unreviewed", "Ambiguous", "All cells"
 STATUSES = (
     (UNREVIEWED, (Status.UNREVIEWED,)),
+    (AMBIGUOUS, (Status.UNREVIEWED,)),
     ("Accepted", (Status.ACCEPTED,)),
     ("Rejected", (Status.REJECTED,)),
     (ALL_CELLS, tuple(Status)),
@@ -75,7 +82,11 @@ class ReviewFilters(QWidget):
         for value, words, tip in SORTS:
             self.sort.addItem(words, value)
             self.sort.setItemData(self.sort.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.status = _combo("status", "Shows unreviewed, accepted, rejected or all cells.")
+        self.status = _combo(
+            "status",
+            "Shows unreviewed, accepted, rejected or all cells.\nAmbiguous: unreviewed cells whose prediction set has "
+            "several classes, or none.",
+        )
         for words, statuses in STATUSES:
             self.status.addItem(words, statuses)
         self.which = _combo("class", "Shows cells of one class.")
@@ -137,6 +148,7 @@ class ReviewFilters(QWidget):
             sort=sort,
             measurement=measurement,
             measured_range=(self.least.value, self.most.value),
+            ambiguous_only=self.status.currentText() == AMBIGUOUS,
             by_slide=self.by_slide.isChecked(),
             control_share=self.controls.value() / 100,
         )

@@ -469,8 +469,9 @@ class ReviewDock(Dock):
         self.progress.setText(progress_words(self.review))
         # How many of a class wait would tell a blind reader what the model thinks.
         rows = [] if self.session.shown_filter.blind else self.review.progress_by_class()
-        self.by_class.setText("   ".join(f"{c}\u00a0{parts.number(done)}/{parts.number(n)}" for c, done, n in rows))
-        self.by_class.setVisible(bool(rows))
+        counts = [f"{c}\u00a0{parts.number(done)}/{parts.number(n)}" for c, done, n in rows]
+        self.by_class.setText("   ".join((*counts, *self._ambiguous_words())))
+        self.by_class.setVisible(bool(self.by_class.text()))
         unreviewed = self.review.unreviewed
         self.all.setText(f"Accept all {parts.number(unreviewed)}" if unreviewed else "Accept all")
         self._offer_accepting()
@@ -493,8 +494,27 @@ class ReviewDock(Dock):
                 f"{counted(self.review.unmeasured, 'cell')} without that measurement: no outline, or not measured yet "
                 f"(Measure dock). {last}"
             )
+        hints += self._void_words()
         self.hint.setText(" ".join(hints))
         self.hint.setVisible(bool(self.hint.text()))
+
+    def _ambiguous_words(self) -> list[str]:
+        """Return how many cells of the list are ambiguous; nothing where no set holds, and in a blind reading."""
+        found = self.review.query.ambiguity
+        if found is None or not found.sets or self.session.shown_filter.blind:
+            return []
+        words = f"{parts.number(len(found.ambiguous))} of {parts.number(len(found.sets))} ambiguous"
+        if found.spanning:
+            words += f", {parts.number(found.spanning)} from normal to high grade"
+        return [words.replace(" ", "\u00a0")]
+
+    def _void_words(self) -> list[str]:
+        """Return why prediction sets are not used, where there are some or the list goes by them."""
+        query, found = self.review.query, self.review.query.ambiguity
+        goes_by_sets = query.sort is Sort.AMBIGUOUS or query.ambiguous_only
+        if found is None or self.session.shown_filter.blind or not (found.void or goes_by_sets):
+            return []
+        return list(found.sentences)
 
     def _offer_accepting(self) -> None:
         """Offer to accept only where that does something: a blind reader gives the class instead."""
