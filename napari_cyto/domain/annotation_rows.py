@@ -40,6 +40,7 @@ one_score = re.compile(r'\[\[("[^"\\\x00-\x1f\x7f-\U0010ffff]*"), (0\.[0-9]+|1\.
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_PAIR = struct.Struct("=2d")
 _STATUS = {status.value: status for status in Status}
 
 
@@ -173,14 +174,21 @@ def geometry_of(kind: str, bounds: YXYX, corners: bytes | None) -> Geometry:
         return Point(*bounds[:2])
     if kind == "box":
         return Box(*bounds)
-    outline, cytoplasm = rings_of(corners or b"")
+    return shape_of_rings(*rings_of(corners or b""), corners or b"")
+
+
+def shape_of_rings(outline: array[float], cytoplasm: array[float] | None, corners: bytes) -> Polygon:
+    """Return the shape of which `rings_of` made the rings from ``corners``."""
     if cytoplasm is None:
         return Polygon(_pairs(outline))
-    return CellOutline(_pairs(outline), _pairs(cytoplasm), is_accepted_outline(corners or b""))
+    return CellOutline(_pairs(outline), _pairs(cytoplasm), is_accepted_outline(corners))
 
 
 def _pairs(flat: array[float]) -> tuple[YX, ...]:
-    return tuple(zip(flat[0::2], flat[1::2], strict=True))
+    # Pairs straight from the bytes, faster than a zip: thousands of outlines pass here at once.
+    if len(flat) % 2:
+        raise ValueError("half a corner")
+    return tuple(_PAIR.iter_unpack(flat))
 
 
 def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,12 @@ from napari_cyto.domain.annotation_rows import (
     SCORES,
     Row,
     from_us,
-    geometry_of,
     one_score,
+    rings_of,
     row_of,
+    shape_of_rings,
 )
-from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
 from napari_cyto.errors import StoreError
 from napari_cyto.store._validity import (
     LONGEST_NAME,
@@ -232,13 +232,11 @@ def _kind(cytoplasm: Sequence[object] | None) -> str:
 def _outline(kind: object, vertices: object) -> Polygon:
     if kind not in OUTLINES or not isinstance(vertices, bytes):
         raise ValueError("no kind of geometry")
-    shape = geometry_of(str(kind), (0.0, 0.0, 0.0, 0.0), vertices)
-    cytoplasm_yx = shape.cytoplasm_yx if isinstance(shape, CellOutline) else None
-    if not isinstance(shape, Polygon) or kind != _kind(cytoplasm_yx):
+    outline, cytoplasm = rings_of(vertices)
+    if kind != _kind(cytoplasm):
         raise ValueError("an outline of another kind")
-    rings = (shape.vertices_yx, cytoplasm_yx or ())
-    flat = [*chain.from_iterable(chain.from_iterable(rings))]
-    if min(flat) < -PX_MAX or max(flat) > PX_MAX:
+    shape = shape_of_rings(outline, cytoplasm, vertices)
+    if any(min(ring) < -PX_MAX or max(ring) > PX_MAX for ring in (outline, cytoplasm) if ring):
         raise ValueError("a corner far from any slide")
     return shape
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from math import isfinite
 from typing import TypeAlias
@@ -91,6 +91,8 @@ class Polygon:
     """A simple closed outline; the last vertex joins the first and is not repeated."""
 
     vertices_yx: tuple[YX, ...]
+    # Found when first asked for, and kept: each drawing asks for it again.
+    _bounds: YXYX | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_ring(self.vertices_yx)
@@ -104,9 +106,10 @@ class Polygon:
     @property
     def bounds_yxyx(self) -> YXYX:
         """The bounding box ``(y0, x0, y1, x1)``, level-0 px."""
-        ys = [y for y, _ in self.vertices_yx]
-        xs = [x for _, x in self.vertices_yx]
-        return (min(ys), min(xs), max(ys), max(xs))
+        if self._bounds is None:
+            ys, xs = zip(*self.vertices_yx, strict=True)
+            object.__setattr__(self, "_bounds", (min(ys), min(xs), max(ys), max(xs)))
+        return self._bounds  # type: ignore[return-value]
 
     def translated(self, dy: float, dx: float) -> Polygon:
         """Return the polygon moved by ``dy, dx`` level-0 px."""

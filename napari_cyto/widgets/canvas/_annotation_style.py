@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, YXYX, Box, CellOutline, CellRing, Polygon
 from napari_cyto.session.cell_tint import CellTint
+from napari_cyto.widgets.canvas._cell_rings import CellRings
 from napari_cyto.widgets.canvas.frames import frame_to_data
 from napari_cyto.widgets.ramp import ramp_rgb
 
@@ -24,8 +26,6 @@ SYMBOLS = {Status.ACCEPTED: "disc", Status.UNREVIEWED: "diamond", Status.REJECTE
 ALPHA = {Status.ACCEPTED: 1.0, Status.UNREVIEWED: 0.85, Status.REJECTED: 0.5}
 # Fainter than the nucleus, which is what is judged.
 CYTOPLASM_ALPHA = 0.6
-NUCLEUS_DASHES, CYTOPLASM_DASHES = 16, 32
-_DASH = 0.6
 _CIRCLE_CORNERS = 32
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
@@ -164,11 +164,14 @@ def luminance(rgb: npt.ArrayLike) -> Any:
 
 def halo_of(segments: Segments) -> Segments:
     """Return what is drawn beneath lines that would be lost: pale beneath dark ones, dark beneath pale ones."""
-    light = luminance(segments.rgba[:, :3])
+    # A line's ends are all of one colour, and reckoning with a hundred thousand of them would be felt.
+    starts = np.flatnonzero(np.diff(segments.rgba, axis=0, prepend=np.nan).any(axis=1))
+    lengths = np.diff(starts, append=len(segments.rgba))
+    light = luminance(segments.rgba[starts, :3])
     dark, pale = light < _DARK, light > _PALE
     rgba = np.where(dark[:, None], np.array(_PALE_HALO_RGBA, np.float32), np.array(_DARK_HALO_RGBA, np.float32))
     needs = dark | pale
-    return Segments(segments.ends_xy[needs], rgba[needs].astype(np.float32))
+    return Segments(segments.ends_xy[needs.repeat(lengths)], rgba[needs].repeat(lengths[needs], axis=0))
 
 
 def _face(
@@ -226,17 +229,6 @@ def line_segments(vertices_yx: npt.ArrayLike, rgba: Sequence[float], *, closed: 
     return Segments(ends, np.tile(np.asarray(rgba, dtype=np.float32), (len(ends), 1)))
 
 
-def dashed_segments(vertices_yx: npt.ArrayLike, rgba: Sequence[float], dashes: int) -> Segments:
-    """Return so many dashes along a closed line through ``vertices_yx`` (n, 2), level-0 px, at any zoom."""
-    line = frame_to_data(vertices_yx).reshape(-1, 2)[:, ::-1]
-    line = np.concatenate([line, line[:1]])
-    along = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
-    # Each dash bends in its middle, so that few of them still follow a round line.
-    at = (np.arange(dashes)[:, None] + _DASH * np.array([0.0, 0.5, 0.5, 1.0])) * (along[-1] / dashes)
-    ends = np.stack([np.interp(at.ravel(), along, line[:, axis]) for axis in (0, 1)], axis=1).astype(np.float32)
-    return Segments(ends, np.tile(np.asarray(rgba, dtype=np.float32), (len(ends), 1)))
-
-
 def circle_segments(centre_yx: YX, radius_px: float, rgba: Sequence[float]) -> Segments:
     """Return a circle, level-0 px."""
     angle = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
@@ -257,11 +249,12 @@ def outlines_of(
     selection: frozenset[str],
     tints: Mapping[str, RGBA] = NO_TINTS,
     in_hand: CellRing = CellRing.NUCLEUS,
+    kept: CellRings | None = None,
 ) -> Segments:
     """Return the outlines of the boxes, polygons, nuclei and cytoplasms among ``annotations``.
 
     Outlines of cells that nobody has accepted are dashed. Of a selected cell the ring ``in_hand`` is the bright one, of
-    others the nucleus.
+    others the nucleus. With ``kept`` the lines of cells that were drawn before are taken from there.
     """
     boxes = [a for a in annotations if isinstance(a.geometry, Box)]
     rgba = _face(boxes, colours, tints)
@@ -270,25 +263,32 @@ def outlines_of(
             rgba[row] = SELECTED_RGBA
     parts = [box_segments([a.geometry.bounds_yxyx for a in boxes], rgba)]
     for annotation in annotations:
-        if isinstance(annotation.geometry, Polygon):
+        if isinstance(annotation.geometry, Polygon) and not isinstance(annotation.geometry, CellOutline):
             colour = _outline_rgba(annotation, colours, selection, tints)
-            if isinstance(annotation.geometry, CellOutline):
-                bright = in_hand if annotation.id in selection else CellRing.NUCLEUS
-                parts += _rings(annotation.geometry, colour, bright)
-            else:
-                parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
+            parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
+    cells = [a for a in annotations if isinstance(a.geometry, CellOutline)]
+    if cells:
+        parts.append(_ring_segments(cells, colours, selection, tints, in_hand, kept or CellRings()))
     return joined(parts)
 
 
-def _rings(outline: CellOutline, rgba: tuple[float, float, float, float], bright: CellRing) -> list[Segments]:
-    faint = (*rgba[:3], CYTOPLASM_ALPHA * rgba[3])
-    nucleus, cell = (rgba, faint) if bright is CellRing.NUCLEUS else (faint, rgba)
-    rings = [(outline.vertices_yx, nucleus, NUCLEUS_DASHES), (outline.cytoplasm_yx, cell, CYTOPLASM_DASHES)]
-    return [
-        line_segments(ring, colour, closed=True) if outline.accepted else dashed_segments(ring, colour, dashes)
-        for ring, colour, dashes in rings
-        if ring
-    ]
+def _ring_segments(
+    cells: Sequence[Annotation],
+    colours: dict[str, tuple[float, float, float]],
+    selection: frozenset[str],
+    tints: Mapping[str, RGBA],
+    in_hand: CellRing,
+    kept: CellRings,
+) -> Segments:
+    ends = list(chain.from_iterable(kept.ends(cells)))
+    rgba = np.array([_outline_rgba(a, colours, selection, tints) for a in cells], dtype=np.float32).repeat(2, axis=0)
+    # The nucleus of each cell and its cytoplasm in turn, of which one is the fainter.
+    faint = np.tile([False, True], len(cells))
+    for row, cell in enumerate(cells):
+        if in_hand is CellRing.CYTOPLASM and cell.id in selection:
+            faint[2 * row : 2 * row + 2] = (True, False)
+    rgba[faint, 3] *= CYTOPLASM_ALPHA
+    return Segments(np.concatenate(ends), rgba.repeat([len(each) for each in ends], axis=0))
 
 
 def _outline_rgba(

@@ -115,9 +115,9 @@ class Shown:
         slide_id = slide.id
         for margin in (MARGIN, 0.0):
             box = _grown(view_yxyx, margin)
-            found = project.in_box(slide_id, box, limit=self.most + 1)
-            if len(found) <= self.most:
-                self._keep(found, box, is_sample=False)
+            # Counted before they are read: of outlines, reading what is then not drawn costs thirty times as much.
+            if project.count_in_box(slide_id, box, at_most=self.most + 1) <= self.most:
+                self._keep(project.in_box(slide_id, box, limit=self.most), box, is_sample=False)
                 return
         box = _grown(view_yxyx, _SAMPLE_MARGIN)
         # Regions are few, and at low power they are what one looks for.

@@ -29,6 +29,7 @@ from napari_cyto.widgets.canvas._annotation_style import (
     unnamed,
 )
 from napari_cyto.widgets.canvas._cell_menu import CellMenu
+from napari_cyto.widgets.canvas._cell_rings import CellRings
 from napari_cyto.widgets.canvas._gestures import Gestures
 from napari_cyto.widgets.canvas._hover import Hover
 from napari_cyto.widgets.canvas._jump_preload import Arrival
@@ -77,6 +78,7 @@ class Canvas:
         self.viewer = viewer
         self.session = session
         self.shown = Shown()
+        self._rings = CellRings()
         session.drawn = self._drawn
         self.layers = AnnotationLayers(viewer)
         self.hover = Hover(napari_window.native_canvas(viewer), session)
@@ -514,7 +516,9 @@ class Canvas:
         bare = self.view_options.points_only
         outlined = [a for a in drawn if shows or a.id in selection or not (isinstance(a.geometry, Box) or bare)]
         outlined += [a for a in drawn if bare and a.is_region and a.id not in selection]
-        self.layers.show_outlines(outlines_of(outlined, colours, selection, tints, self.session.outlines.ring))
+        self.layers.show_outlines(
+            outlines_of(outlined, colours, selection, tints, self.session.outlines.ring, self._rings)
+        )
         self._show_selection()
         self._report_not_drawn()
 
