@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from scipy.spatial import KDTree
 
@@ -27,7 +28,7 @@ from napari_cyto.formats.apacc.names import CropName, crop_name
 from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.inference._stored_predictions import SAME_UM
 from napari_cyto.inference._target_project import believed_mpp, made, record_for, there
-from napari_cyto.inference.extract._slices import SliceCells, SliceSteps
+from napari_cyto.inference.extract._slices import SliceCells, SliceSteps, WholeBox
 from napari_cyto.inference.extract.options import UNLABELLED, ExtractRequest
 from napari_cyto.slides import Slide
 from napari_cyto.store import Project
@@ -39,6 +40,8 @@ NOT_EVALUABLE = "rubbish"
 """The class that most crops of the collection have."""
 _PNG_LEVEL = 1
 _AT_ONCE = 5_000
+_FILLED = 0.05
+"""Share of a part of a slice from which reading all of it at once is faster than its boxes one by one."""
 
 
 class Target(Protocol):
@@ -101,12 +104,27 @@ class Crops:
         """Write the crops of a slice."""
         y, x = cells.corner_yx
         smear = self._smears[self._slide.info.path]
-        for number, (y0, x0, y1, x1) in enumerate(cells.boxes_yxyx, start=1):
+        for number, ((y0, x0, y1, x1), crop) in enumerate(self._crops(cells.boxes_yxyx), start=1):
             middle = ((y0 + y1) // 2 - y, (x0 + x1) // 2 - x)
             name = crop_name(CropName(smear, y, x, number, *middle, self._day))
-            crop = self._slide.read_region(0, y0, x0, y1 - y0, x1 - x0)
             Image.fromarray(crop).save(self._below / name, compress_level=_PNG_LEVEL)
             self.written += 1
+
+    def _crops(self, boxes_yxyx: tuple[WholeBox, ...]) -> Iterator[tuple[WholeBox, npt.NDArray[np.uint8]]]:
+        """Yield the pixels of each box: all cut from one read where they fill enough of it, else read one by one."""
+        if not boxes_yxyx:
+            return
+        corners = np.array(boxes_yxyx)
+        top, left = corners[:, :2].min(axis=0).tolist()
+        bottom, right = corners[:, 2:].max(axis=0).tolist()
+        filled = int(np.prod(corners[:, 2:] - corners[:, :2], axis=1).sum())
+        together = filled >= _FILLED * (bottom - top) * (right - left)
+        field = self._slide.read_region(0, top, left, bottom - top, right - left) if together else None
+        for y0, x0, y1, x1 in boxes_yxyx:
+            if field is None:
+                yield (y0, x0, y1, x1), self._slide.read_region(0, y0, x0, y1 - y0, x1 - x0)
+            else:
+                yield (y0, x0, y1, x1), field[y0 - top : y1 - top, x0 - left : x1 - left]
 
     def end(self) -> None:
         """Do nothing: crops are written one by one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_cyto.domain.quantities import AreaUm2, ReachUm, Score, UmPerPx
+from napari_cyto.domain.quantities import AreaUm2, ReachUm, Score, UmPerPx, Workers
 
 UNLABELLED = "unlabelled"
 """Folder of crops that nobody has reviewed."""
@@ -90,6 +90,9 @@ class ExtractOptions(BaseModel):
         default=None,
         title="Minimum score",
         description="Nuclei that score lower are left out; the detector's own threshold by default.",
+    )
+    workers: Workers | None = Field(
+        default=None, title="Workers", description="How many processes of this machine find and outline nuclei."
     )
     class_id: str | None = Field(
         default=None,

@@ -14,7 +14,7 @@ from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.extract._slices import SliceCells, SliceSteps, is_home
 from napari_cyto.inference.extract._steps import Fate
-from napari_cyto.inference.extract.job import OneSlide, outlined_by
+from napari_cyto.inference.extract.job import OneSlide, nuclei_by
 from napari_cyto.inference.extract.options import ExtractRequest
 from napari_cyto.inference.outline.outlines import ring_of
 from napari_cyto.inference.runtimes.model_cache import LoadedModels
@@ -60,10 +60,10 @@ def show_steps(request: ExtractRequest, token: Token | None = None, models: Load
 def _steps(request: ExtractRequest, token: Token | None, models: LoadedModels) -> Steps:
     if request.region_yxyx is None:
         raise CytoError("Expected a part of the slide whose steps are to be shown, got none; zoom to a field.")
-    method, _ = outlined_by(request)
+    nuclei = nuclei_by(request, models)
     with open_slide(request.slides[0]) as slide:
         drawn = _Drawn(request)
-        yield from OneSlide(request, drawn, slide, method, token, models).steps()
+        yield from OneSlide(request, drawn, slide, nuclei, token).steps()
     yield Done(
         ShownSteps(
             dropped=tuple(drawn.dropped),
