@@ -92,7 +92,7 @@ class Turns:
                     yield event
                     return
                 case Done() | Failed():
-                    yield from self._ended(turn.number, event)
+                    yield from self._ended(turn.number, event, said=len(requests) > 1)
                     continue
                 case Cancelled(message):
                     cancelled.append(message)
@@ -113,13 +113,15 @@ class Turns:
         """Whether one more slide may begin: one after the other makes or opens the project."""
         return len(going) < (1 if self._farm is None else SLIDES_AT_ONCE) and all(turn.begun for turn in going)
 
-    def _ended(self, number: int, end: Done | Failed) -> Iterator[Event]:
+    def _ended(self, number: int, end: Done | Failed, *, said: bool) -> Iterator[Event]:
         if isinstance(end, Failed):
             if self._farm is not None:
                 self._farm.check()
             if isinstance(end.error, ScaleUnknownError):
                 end = replace(end, message=with_offer(end.error), without_scale=())
-            yield Noted(end.message)
+            # Of a single slide it is what the run ends with.
+            if said:
+                yield Noted(end.message)
         self._ends[number] = end
 
     def _news(self) -> Iterator[Event]:

@@ -72,9 +72,10 @@ def fit(
     slides = list(mpps)
     unknown = sum(m is None for m in slides)
     if needs_um(manifest) and unknown:
+        whose = "the slide" if len(slides) == 1 else f"{unknown} of {len(slides)} slides"
         refusals.append(
-            f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {unknown} of {len(slides)} "
-            f"slides the µm per px is unknown; enter it first. {HOW_TO_ESTIMATE}."
+            f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {whose} the µm per px is "
+            f"unknown; enter it first. {HOW_TO_ESTIMATE}."
         )
     remarks += _too_coarse(manifest, [m for m in slides if m is not None])
     return Fit(tuple(refusals), tuple(remarks), needs_um(manifest) and unknown > 0)

@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.edits import Change
 from napari_cyto.domain.taught import not_classes
 from napari_cyto.errors import CytoError, StaleEditError
@@ -383,4 +384,6 @@ class Review:
 def progress_words(review: Review) -> str:
     """Return the progress as a sentence: ``127 of 900 reviewed``."""
     done, total = review.progress()
-    return f"{done:,} of {total:,} reviewed" if total else "No predictions here"
+    if total:
+        return f"{done:,} of {total:,} reviewed"
+    return f"{counted(len(review.cells), 'cell')}, no predictions" if len(review.cells) else "No predictions here"

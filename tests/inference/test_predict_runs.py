@@ -226,6 +226,8 @@ def test_the_command_line_writes_geojson_and_a_broken_slide_stops_no_other(
     features = json.loads((tmp_path / "f.geojson").read_text(encoding="utf-8"))["features"]
     assert len(features) == outcome["done"][0]["cells"] > 0
     (tmp_path / "broken.svs").write_bytes(b"no slide")
+    assert command_line(["predict", str(tmp_path / "broken.svs"), *words, "--out", str(tmp_path / "r.cyto")]) == 2
+    assert capsys.readouterr().err.count("broken.svs") == 1, "said once"
     several = ["predict", str(tmp_path / "broken.svs"), str(image), *words, "--out", str(tmp_path / "q.cyto")]
     assert command_line(several) == 2
     shown = capsys.readouterr()

@@ -96,6 +96,19 @@ def test_progress_counts_predictions_by_the_class_predicted(review):
     assert progress_words(review) == "1 of 5 reviewed"
 
 
+def test_a_list_without_predictions_is_not_said_to_be_empty(session):
+    made = Review(session)
+    made.refresh(replace(RISKIEST_FIRST, statuses=(Status.ACCEPTED,)))
+    assert progress_words(made) == "No predictions here"
+    drawn = [
+        Annotation(slide_id=session.need_slide().id, geometry=Point(9 + n, 9), class_id="HSIL", author="anna")
+        for n in range(2)
+    ]
+    session.need_project().apply(edits.add(drawn, "Draw"), "anna")
+    made.refresh()
+    assert progress_words(made) == "2 cells, no predictions"
+
+
 def test_accept_all_is_one_undo_step_and_spares_what_was_reviewed(review):
     review.reject([1])
     steps = len(review.session.need_project().history())

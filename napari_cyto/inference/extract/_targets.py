@@ -40,8 +40,9 @@ NOT_EVALUABLE = "rubbish"
 """The class that most crops of the collection have."""
 _PNG_LEVEL = 1
 _AT_ONCE = 5_000
-_FILLED = 0.05
-"""Share of a part of a slice from which reading all of it at once is faster than its boxes one by one."""
+_FILLED = 0.5
+"""Share of a part of a slice from which it is read at once. Of a TIFF with tiles at hand, boxes that fill 0.29 of it
+take 1.6 ms one by one and 2.1 ms at once, those that fill 0.74 of it 3.7 and 2.2 ms."""
 
 
 class Target(Protocol):

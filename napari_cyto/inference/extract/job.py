@@ -100,7 +100,9 @@ def _steps(request: ExtractRequest, token: Token | None, models: LoadedModels) -
                 raise
             except CytoError as error:
                 left_out.append(LeftOut(str(path), str(error)))
-                yield Noted(f"{path.name} is left out: {error}")
+                # Of a single slide it is what the run ends with.
+                if len(request.slides) > 1:
+                    yield Noted(f"{path.name} is left out: {error}")
         if not done:
             raise CytoError(f"No slide could be used. {' '.join(each.reason for each in left_out)}")
         yield Advanced(1, 1, "Making sure that everything is on the disk.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -64,7 +63,8 @@ class OutlineSamples:
             if cell.overlap <= most_overlap
             for n in range(len(cell.nuclei))
         )
-        self._reduced = lru_cache(maxsize=None)(self._reduce)
+        # No lru_cache, which a process that is started anew could not be given.
+        self._reduced: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
 
     def draw(self, rng: Random, plain: bool = False) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return one input ``(4, n, n)``, RGB 0 to 1 and the click, and its truth ``(2, n, n)``.
@@ -107,7 +107,7 @@ class OutlineSamples:
         half = int(np.ceil(side * scale * 0.75 * stretch)) + 3 * step
         top, left = (int(np.floor((v - half) / step)) * step for v in centre)
         extent = 2 * half // step + 2
-        image = _window(self._reduced(place.field, step), top // step, left // step, extent)
+        image = _window(self._reduce(place.field, step), top // step, left // step, extent)
         nucleus, body = cell.nuclei[place.nucleus], cell.cell
         of_nucleus = nucleus.on(top, left, extent * step, extent * step)
         of_cell = body.on(top, left, extent * step, extent * step) | of_nucleus
@@ -124,8 +124,10 @@ class OutlineSamples:
         return cut[:3], (cut[3:] > 0.5).astype(np.float32), (float(back[0]), float(back[1]))
 
     def _reduce(self, field: int, step: int) -> npt.NDArray[np.uint8]:
-        rgb = self.fields[field].rgb
-        return rgb if step == 1 else np.asarray(Image.fromarray(rgb).reduce(step))
+        if (field, step) not in self._reduced:
+            rgb = self.fields[field].rgb
+            self._reduced[field, step] = rgb if step == 1 else np.asarray(Image.fromarray(rgb).reduce(step))
+        return self._reduced[field, step]
 
 
 def changed(rng: Random, rgb: Pixels, nucleus: Pixels) -> tuple[Pixels, Pixels]:

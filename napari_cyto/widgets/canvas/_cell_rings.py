@@ -27,8 +27,8 @@ RingEnds = tuple[Floats, Floats]
 class CellRings:
     """The lines of the outlines that were drawn last, of which only what changed is made anew.
 
-    Measured with 1,162 outlines of nucleus and cytoplasm drawn: ring by ring they take 100 ms, all at once 12 ms, and
-    after an edit of one of them 1 ms.
+    Measured with 1,162 outlines of nucleus and cytoplasm: ring by ring they take 78 ms, all at once 21 ms, and after
+    an edit of one of them 0.4 ms.
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,8 @@ def test_crops_show_the_nucleus_under_the_click_where_their_masks_say(field: Out
         fills.append(2 * np.sqrt(truth[0].sum() / np.pi) / 96)
     assert min(fills) < 0.3
     assert max(fills) > 0.5
+    # As a process that is started anew is given them.
+    assert len(pickle.loads(pickle.dumps(samples)).places) == len(samples.places)
     for _ in range(60):
         inputs, _ = samples.draw(rng)
         assert np.isfinite(inputs).all()
