@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from pathlib import Path
 
 import typer
 
@@ -48,7 +49,9 @@ def _run(argv: list[str]) -> int:
 
     words = json_last(argv)
     try:
-        words = format_first(_with_folders(words))
+        words = _with_folders(words)
+        _check_readings(words)
+        words = format_first(words)
         code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
         if code == _CTRL_C:
             # Newer typer turns Ctrl-C into this code by itself, without a word.
@@ -95,6 +98,25 @@ def _with_folders(words: list[str]) -> list[str]:
     from napari_cyto.store.database.links import with_folders
 
     return with_folders(words)
+
+
+def _check_readings(words: list[str]) -> None:
+    """Refuse what lies in the folder of a project while who calls has begun a reading in it.
+
+    Raises
+    ------
+    CytoError
+        When a word names such a file or folder.
+    """
+    places = [word.rpartition("=")[2].rpartition(":")[2].partition("@")[0] for word in words]
+    if words[:1] == ["reading"] or not any(".cyto" in word for word in (*words, str(Path.cwd()))):
+        return
+    from napari_cyto.files.reader import reader_name
+    from napari_cyto.store.reading_gate import check_path
+
+    for place in {*places, *words}:
+        if not place.startswith("-") and Path(place).exists():
+            check_path(Path(place), reader_name())
 
 
 def json_last(words: list[str]) -> list[str]:

@@ -68,6 +68,7 @@ GROUPS = {
     "export": "Export a project's annotations, with images where the format has them: export FORMAT PROJECT OUT.",
     "models": "List, show, add, remove, verify and export models: models VERB.",
     "project": "Back up, restore, check and rescue a project: project VERB.",
+    "reading": "Assign, begin, finish and compare blind readings of a project: reading VERB.",
     "evaluate": "Evaluate a model, compare label files, measure domain shift or a Ki-67 index: evaluate model | labels "
     "| grid | ki67.",
 }
@@ -87,6 +88,10 @@ def _fill(group: typer.Typer, name: str, words: list[str]) -> None:
         from napari_cyto.cli import project
 
         project.fill(group)
+    elif name == "reading":
+        from napari_cyto.cli import reading
+
+        reading.fill(group)
     else:
         from napari_cyto.cli import evaluate
 

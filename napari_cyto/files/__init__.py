@@ -6,6 +6,7 @@ __all__ = [
     "disk_files",
     "lock",
     "processes",
+    "reader",
     "replacement",
     "safe_names",
     "special_files",

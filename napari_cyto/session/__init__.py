@@ -1,6 +1,7 @@
 """One open project in one viewer: state, commands and signals, without Qt."""
 
-from napari_cyto.session._session import Session, reader_name
+from napari_cyto.files.reader import reader_name
+from napari_cyto.session._session import Session
 from napari_cyto.session.tools import Tool
 
 __all__ = [

@@ -50,7 +50,7 @@ class Projects:
             When there is no project, or it cannot be read; the open one stays open then.
         """
         with _store_warnings() as warnings:
-            project = store.Project.open(store.Project.folder_of(folder), even_damaged=True)
+            project = store.Project.open(store.Project.folder_of(folder), even_damaged=True, reader=self._state.author)
         if project.damage:
             _need_slides(project)
         self._take(project)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.files.atomic import write_text
-from napari_cyto.files.user_folders import user_data_dir
+from napari_cyto.files.reader import keep_reader, reader_name
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session._bookmarks import Bookmarks
 from napari_cyto.session._edits import Edits
@@ -20,6 +18,7 @@ from napari_cyto.session._history import History
 from napari_cyto.session._outlines import Outlines
 from napari_cyto.session._project_file import ProjectFile
 from napari_cyto.session._projects import READING_ONLY, Projects
+from napari_cyto.session._readings import Readings
 from napari_cyto.session._slide_facts import SlideFacts
 from napari_cyto.session._slides import Slides
 from napari_cyto.session._state import InBackground, SessionSignals, SessionState
@@ -27,6 +26,7 @@ from napari_cyto.session._teaching import Teaching
 from napari_cyto.session._view import View
 from napari_cyto.session.similar_cells import SimilarCells
 from napari_cyto.session.tools import Tool
+from napari_cyto.store.reading_gate import check_reader
 
 if TYPE_CHECKING:
     from napari_cyto.domain.edits import Edit
@@ -69,6 +69,8 @@ class Session(SessionSignals):
         Keeps places that somebody wants to find again.
     similar : SimilarCells
         Finds cells like a cell.
+    readings : Readings
+        Who reads what, blind, and the given cells of an open reading.
     """
 
     def __init__(self, author: str | None = None) -> None:
@@ -84,6 +86,7 @@ class Session(SessionSignals):
         self.history = History(self._state, self.slides, self.view)
         self.bookmarks = Bookmarks(self._state)
         self.similar = SimilarCells(self)
+        self.readings = Readings(self._state, self.projects, self.slides, self.file)
         # What the project was when others' writing was last passed on.
         self._stood: object = None
 
@@ -98,8 +101,10 @@ class Session(SessionSignals):
         Raises
         ------
         CytoError
-            When it is no name, or cannot be kept.
+            When it is no name, or cannot be kept; or when who takes it may not see what is open (`reading_gate`).
         """
+        if self._state.project is not None:
+            check_reader(self._state.project, self._state.project.folder, name.strip())
         self._state.author = keep_reader(name)
         self.project_changed.emit()
 
@@ -250,6 +255,8 @@ class Session(SessionSignals):
             for failure in project.back_up_in_rhythm():
                 self.message.emit(failure)
         if project is not None and not self._state.replaced and project.changed_elsewhere():
+            if self.readings.leave_if_begun():
+                return
             self._refresh_slide()
             kept = [a.id for a in self._state.selected()]
             self._state.select(kept)
@@ -271,43 +278,3 @@ class Session(SessionSignals):
             before, self._state.slide = self._state.slide, self._state.project.slide(self._state.slide.id)
             if before.mpp != self._state.slide.mpp:
                 self.slide_changed.emit()
-
-
-FILE = "reader.txt"
-LONGEST = 80
-
-
-def login_name() -> str:
-    """Return the login name of who sits here, or ``user`` where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"
-
-
-def reader_name() -> str:
-    """Return the name that the reader chose, else the login name."""
-    try:
-        return (user_data_dir() / FILE).read_text(encoding="utf-8").strip()[:LONGEST] or login_name()
-    except (OSError, UnicodeDecodeError):
-        return login_name()
-
-
-def keep_reader(name: str) -> str:
-    """Keep the reader's name for this user's windows, and return it.
-
-    Raises
-    ------
-    CytoError
-        When it is empty, too long or cannot be read, or cannot be written.
-    """
-    name = name.strip()
-    if not name or len(name) > LONGEST or not name.isprintable():
-        raise CytoError(f"Expected a name of 1 to {LONGEST} readable characters, got {name[:40]!r}.")
-    place = user_data_dir() / FILE
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_text(place, name + "\n")
-    except OSError as error:
-        raise CytoError(f"The reader's name cannot be kept in {place}: {error.strerror or error}.") from error
-    return name

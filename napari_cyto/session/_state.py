@@ -63,6 +63,7 @@ class SessionSignals:
     help_requested = Signal()  # the keys of what has the focus
     bookmarks_changed = Signal()
     unreadable = Signal(object)
+    readings_changed = Signal()  # who reads what, or where one is among given cells
     replaced_changed = Signal()  # the project's file is not the one that was opened, or is again
 
     @contextmanager

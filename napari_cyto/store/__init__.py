@@ -9,6 +9,7 @@ __all__ = [
     "columns",
     "kept_sets",
     "project_copy",
+    "reading_gate",
     "slide_details",
     "step_origin",
 ]

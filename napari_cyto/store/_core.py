@@ -17,6 +17,7 @@ from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.decision_rule import Costs
 from napari_cyto.errors import DamagedError, ReplacedFileError, StoreError
 from napari_cyto.store import _viewed_areas as coverage
+from napari_cyto.store import reading_gate
 from napari_cyto.store._settings import all_settings, read_setting, write_setting
 from napari_cyto.store.database.connection import Database
 from napari_cyto.store.database.project_row import check_head, scheme_of
@@ -73,6 +74,9 @@ class ProjectCore:
         self._backups = BackupKeeper(path) if path is not None and database.writable else None
         with database.read() as connection:
             self._seen = self._look(connection)
+            # Which reading this is the project of; empty for any other.
+            self._of_reading: dict[str, Any] = read_setting(connection, reading_gate.OF_READING, {})
+            self._is_locked = bool(self._of_reading and read_setting(connection, reading_gate.LOCKED, {}))
 
     # Coming and going
 
@@ -104,6 +108,9 @@ class ProjectCore:
             # First of all, since on PostgreSQL this row is what makes writers wait for each other.
             connection.execute(_BUMP)
             revision = self._look(connection)
+            if self._of_reading:
+                # Asked within the transaction: another window may have finished the reading just now.
+                reading_gate.check_unlocked(connection, self._of_reading)
             yield connection
         # Only now is it committed.
         self._own.append(revision)
@@ -244,8 +251,8 @@ class ProjectCore:
 
     @property
     def writable(self) -> bool:
-        """Whether changes can be stored; a project that cannot be written is open for reading only."""
-        return self._database.writable
+        """Whether changes can be stored; one that cannot be written, or a finished reading, can only be looked at."""
+        return self._database.writable and not self._is_locked
 
     def remember(self, key: str, value: Any) -> None:
         """Keep where somebody was in the project, if that can be done at once.
@@ -308,4 +315,6 @@ class ProjectCore:
         if not self.writable:
             return
         with suppress(ReplacedFileError), self._database.write() as connection:
+            if self._of_reading and read_setting(connection, reading_gate.LOCKED, {}):
+                return
             coverage.add(connection, slide_id, author, seen)

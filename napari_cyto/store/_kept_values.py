@@ -125,6 +125,9 @@ _KEPT: Mapping[str, tuple[_Fits, str]] = {
     ),
     "teach.drawn": (_texts, "the ids of cells that were drawn at random"),
     "teach.encoder": (_map_of(is_text), "the encoder whose vectors were taught on"),
+    "readings.list": (_list_of(_record_of(id=is_text, reader=is_text, state=is_text)), "who reads what"),
+    "reading.of": (_record_of(id=is_text, reader=is_text), "which reading this is"),
+    "reading.locked": (_record_of(at=_moment, **{"as": is_text}), "when a reading was finished"),
     "train.seen": (is_text, "the name of a run"),
 }
 

@@ -18,12 +18,13 @@ from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.files.reader import reader_name
 from napari_cyto.store import _edit_writer as writing
 from napari_cyto.store import _interpretations as interpretations
 from napari_cyto.store import _queries as queries
 from napari_cyto.store import _removal as removing
 from napari_cyto.store import _slides as slides
-from napari_cyto.store import columns
+from napari_cyto.store import columns, reading_gate
 from napari_cyto.store import project_copy as copying
 from napari_cyto.store import step_origin as readings
 from napari_cyto.store._bulk_insert import Bulk
@@ -56,6 +57,7 @@ class Project(ProjectCore):
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder, database)
         self._numbers = slides.SlideNumbers(database)
+        self._given_ids: frozenset[str] | None = None
 
     @classmethod
     def create(
@@ -93,7 +95,13 @@ class Project(ProjectCore):
 
     @classmethod
     def open(
-        cls, folder: Path | str, url: str | None = None, busy_seconds: float = 5.0, even_damaged: bool = False
+        cls,
+        folder: Path | str,
+        url: str | None = None,
+        busy_seconds: float = 5.0,
+        even_damaged: bool = False,
+        reader: str | None = None,
+        past_gate: bool = False,
     ) -> Self:
         """Open the project in ``folder`` (or whose database file that is), or at a database URL.
 
@@ -110,15 +118,23 @@ class Project(ProjectCore):
         even_damaged : bool
             Open a damaged one for reading only, as far as it can be read; `damage` says what is wrong. A large file
             is looked through in the background, and nothing is stored before that is done.
+        reader : str, optional
+            Who opens it; this user's reader (`napari_cyto.files.reader`) unless given.
+        past_gate : bool
+            Open it even for who has begun a reading in it: for what keeps the readings, and shows nothing else.
 
         Raises
         ------
         StoreError
+            When the reader has begun a reading in it and not finished it (`reading_gate`).
             When it is no project, of a newer version, foreign or damaged; it is then left untouched.
         """
         place, database = opening.reach(absolute_path(folder), url, busy_seconds, even_damaged)
         try:
-            return cls(place, database)
+            project = cls(place, database)
+            if not past_gate:
+                reading_gate.check_reader(project, absolute_path(folder), reader or reader_name())
+            return project
         except BaseException:
             database.close()
             raise
@@ -276,6 +292,8 @@ class Project(ProjectCore):
         StoreError
             When a slide or class is not in the project, or the database cannot be written.
         """
+        if self._of_reading:
+            reading_gate.check_edit(edit, author, self._of_reading, self._given())
         if len(edit.changes) >= BULK_FROM:
             self.back_up_before("bulk-edit", edit.label)
         with self._writing() as connection:
@@ -296,6 +314,7 @@ class Project(ProjectCore):
         StoreError
             When the database cannot be written; nothing is changed then.
         """
+        reading_gate.refuse_import(self._of_reading)
         self.back_up_before("import")
         with self._writing() as connection, sqlite.roomy(connection):
             bulk = Bulk(connection, self._folder, self._scheme, self._look(connection) - 1)
@@ -361,6 +380,12 @@ class Project(ProjectCore):
 
     def _label(self, connection: Connection, seq: int | None) -> str | None:
         return None if seq is None else connection.execute(_STEP, {"step": seq}).one().label
+
+    def _given(self) -> frozenset[str]:
+        """Return the ids of the cells that a reading gives, which never change once it is begun."""
+        if self._given_ids is None:
+            self._given_ids = frozenset(cell[0] for cell in self.setting(reading_gate.GIVEN, []))
+        return self._given_ids
 
     def _known(self) -> writing.Known:
         return writing.Known(self._numbers, self._numbers.ids, self._scheme.ids)

@@ -29,6 +29,7 @@ VERBS = (
     "similar",
     "label-errors",
     "project",
+    "reading",
     "schemes",
     "evaluate",
     "models",

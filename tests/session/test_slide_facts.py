@@ -12,8 +12,8 @@ from napari_cyto.cli.verbs import build
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import keep_reader, reader_name
 from napari_cyto.session import Session
-from napari_cyto.session._session import keep_reader, reader_name
 from napari_cyto.store import Project
 from napari_cyto.store.slide_details import checked_fact, parsed_setting
 

@@ -248,6 +248,7 @@ class Canvas:
     def _before_session(self) -> tuple[Callable[[str], bool], ...]:
         """Who may do a command, or refuse it, before the session does."""
         return (
+            self.session.readings.run,
             self._is_blindfold,
             self._move_view,
             self.outline_tool.run,
