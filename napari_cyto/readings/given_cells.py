@@ -27,8 +27,9 @@ class GivenCell:
 
 
 def skipped_cells(project: Project) -> frozenset[str]:
-    """Return the ids of the cells of which the reader cannot say."""
-    return frozenset(project.setting(SKIPPED, []))
+    """Return the ids of the cells of which the reader cannot say; one that got a class later is none of them."""
+    skipped = frozenset(project.setting(SKIPPED, []))
+    return skipped - {a.id for a in project.annotations_by_id(skipped)}
 
 
 class GivenCells:
@@ -63,7 +64,7 @@ class GivenCells:
         """Read again what was said: an undo, or another window, may have changed it."""
         ids = list(self._place_of)
         self.said = {a.id: str(a.class_id) for a in self._project.annotations_by_id(ids)}
-        self.skipped = skipped_cells(self._project) - set(self.said)
+        self.skipped = skipped_cells(self._project)
 
     @property
     def current(self) -> GivenCell:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from psygnal import Signal
+
 from napari_cyto.readings import assignment, course
 from napari_cyto.readings.given_cells import GivenCells
 from napari_cyto.readings.reading import Reading, Standing
@@ -34,6 +36,8 @@ class Readings:
         What stores the edits.
     """
 
+    pointed = Signal(object)  # (y, x): level-0 px of the slide on screen, of the cell that is asked for; None for none
+
     def __init__(self, state: SessionState, projects: Projects, slides: Slides, file: ProjectFile) -> None:
         self._state, self._signals = state, state.signals
         self._projects, self._slides, self._file = projects, slides, file
@@ -42,6 +46,8 @@ class Readings:
         self.given: GivenCells | None = None
         self._signals.project_changed.connect(self._follow_project)
         self._signals.annotations_changed.connect(self._follow_edit)
+        self._signals.slide_changed.connect(self._follow_slide)
+        self._is_new = False
 
     @property
     def id(self) -> str:
@@ -149,8 +155,16 @@ class Readings:
         if self._state.slide is None or self._state.slide.id != cell.slide_id:
             self._slides.go_to(cell.slide_id)
         self._state.select(())
+        self._is_new = False
         self._signals.jump_requested.emit(*cell.yx)
+        self.point()
         self._signals.readings_changed.emit()
+
+    def point(self) -> None:
+        """Say where on the slide on screen the current cell lies."""
+        if self.given is not None and self._state.slide is not None:
+            cell = self.given.current
+            self.pointed.emit(cell.yx if cell.slide_id == self._state.slide.id else None)
 
     def leave_if_begun(self) -> bool:
         """Close the main project where this reader began a reading of it elsewhere; return whether that was so."""
@@ -170,8 +184,13 @@ class Readings:
         if project is not None and of:
             self._id = of["id"]
             if of["mode"] == "classify" and project.writable:
-                self.given = GivenCells(project)
+                self.given, self._is_new = GivenCells(project), True
         self._signals.readings_changed.emit()
+
+    def _follow_slide(self) -> None:
+        if self._is_new and self._state.slide is not None:
+            self._is_new = False
+            self.show()
 
     def _follow_edit(self, entry: object) -> None:
         if self.given is None:

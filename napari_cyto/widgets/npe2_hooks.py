@@ -285,6 +285,13 @@ def result_dock() -> QWidget:
     return _dock(ReportDock)
 
 
+def readings_dock() -> QWidget:
+    """Return the Readings dock (who reads what, blind) of the viewer at hand."""
+    from napari_cyto.widgets.docks.readings.dock import ReadingsDock
+
+    return _dock(ReadingsDock)
+
+
 def export_dock() -> QWidget:
     """Return the Export dock of the viewer at hand."""
     from napari_cyto.widgets.docks.export.dock import ExportDock

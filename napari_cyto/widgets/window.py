@@ -38,6 +38,7 @@ from napari_cyto.widgets.docks.map.dock import MapDock
 from napari_cyto.widgets.docks.measure.dock import MeasureDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.readings.dock import ReadingsDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.review.gallery import ReviewGallery
@@ -108,6 +109,7 @@ def open_window(path: str | Path | None = None, viewer: Viewer | None = None) ->
     # napari sizes its window when it is shown, and the canvas has its final size only after that.
     window.arrange()
     window.view.home()
+    session.readings.show()
     # Letters are commands on the slide only.
     native_canvas(window.viewer).setFocus()
     return window.viewer
@@ -181,6 +183,7 @@ class CytoWindow(QObject):
         self.badge.view.clicked.connect(self.show_view_panel)
         self.canvas.show_as(load())
         self.microscope = Microscope(viewer, session, self.canvas, lambda: self.view.layer)
+        self.given_cell = Crosshair(viewer, session, session.readings.pointed)
         self.pins = Pins(
             viewer,
             session,
@@ -197,6 +200,8 @@ class CytoWindow(QObject):
             (session.project_changed, self._show_title),
             (session.project_changed, self._follow_project),
             (session.slide_changed, self._show_title),
+            # After what forgets its place when the slide changes.
+            (session.slide_changed, session.readings.point),
             (session.annotations_changed, self._begun),
             (session.review_requested, self._to_gallery),
             (session.slides_requested, lambda: self.dock(SlidesDock).ask_slides()),
@@ -248,6 +253,7 @@ class CytoWindow(QObject):
             TeachDock,
             MapDock,
             ReportDock,
+            ReadingsDock,
             ExportDock,
             TrainDock,
             ModelsDock,
@@ -333,7 +339,7 @@ class CytoWindow(QObject):
         for dock in self.docks.values():
             dock.let_go()
         self.looking.let_go()
-        for shown in (self.crosshair, self.step_lines, self.welcome):
+        for shown in (self.crosshair, self.given_cell, self.step_lines, self.welcome):
             if shown is not None:
                 shown.let_go()
         for signal, slot in self._heard:

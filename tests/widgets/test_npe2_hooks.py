@@ -124,6 +124,7 @@ def test_a_project_opens_with_its_docks(make_napari_viewer: Callable[[], Any], t
         "Teach",
         "Map",
         "Report",
+        "Readings",
         "Export",
         "Train",
         "Models",

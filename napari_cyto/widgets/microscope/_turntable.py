@@ -63,7 +63,12 @@ class Turntable(QObject):
     def degrees(self) -> float:
         """How far the slide on screen is turned clockwise, 0 to 360."""
         slide = self._session.slide
-        return 0.0 if slide is None else self._by_slide.get(slide.id, 0.0)
+        return 0.0 if slide is None else self._by_slide.get(slide.id, self._usual)
+
+    @property
+    def _usual(self) -> float:
+        """How far a slide is turned that nobody turned: a repeated reading shows it upside down."""
+        return _ROUND / 2 if self._session.readings.is_turned else 0.0
 
     @property
     def words(self) -> str:

@@ -18,6 +18,7 @@ from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.measure.dock import MeasureDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.readings.dock import ReadingsDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.section import Section
@@ -27,7 +28,7 @@ from napari_cyto.widgets.docks.train.dock import TrainDock
 
 DOCKS = (
     *(SlidesDock, SlideDock, AnnotateDock, PredictDock, ReviewDock),
-    *(ReportDock, ExportDock, TrainDock, ModelsDock, MeasureDock),
+    *(ReportDock, ExportDock, TrainDock, ModelsDock, MeasureDock, ReadingsDock),
 )
 NARROW_PX = 280
 # napari's usual size of letters, and half as large again and twice as large.

@@ -1,0 +1,5 @@
+"""Dock Readings."""
+
+__all__ = [
+    "dock",
+]
