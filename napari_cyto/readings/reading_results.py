@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.json_values import JsonFields
-from napari_cyto.domain.statistics import transformed_interval
+from napari_cyto.domain.statistics import share_interval
 from napari_cyto.domain.statistics.bootstrap import Estimate, share_estimate
 from napari_cyto.errors import CytoError
 from napari_cyto.readings import _register
@@ -24,7 +24,7 @@ from napari_cyto.store.reading_gate import place_of_reading
 CANNOT_SAY = "cannot say"
 METHOD = (
     "Shares weigh back to the slides by the probabilities of the draw (Horvitz and Thompson 1952); their intervals are "
-    "of the draw alone, by strata, on the logit. Sensitivity, specificity and following the model: patients, else "
+    "of the draw alone, by strata (Wilson's). Sensitivity, specificity and following the model: patients, else "
     "smears, else slides are what is independent (docs/statistics.md). Cells of which the reader cannot say count in "
     "the shares, as such, and in nothing else."
 )
@@ -182,8 +182,9 @@ def class_shares(draw: Draw, classes: dict[str, str]) -> tuple[ClassShare, ...]:
 
     Notes
     -----
-    Source: Horvitz and Thompson 1952, JASA 47(260) (total); Cochran 1977, Sampling Techniques, section 5.3 (variance of
-    a share by strata, drawn without replacement).
+    Source: Horvitz and Thompson 1952, JASA 47(260) (total); Yan and Su 2010, Statistics in Biopharmaceutical
+    Research 2(3), with Zou and Donner 2008, Statistics in Medicine 27(10) (Wilson's intervals of strata put together);
+    Cochran 1977, Sampling Techniques, section 2.6 (draws without replacement).
     """
     drawn = [c for c in draw.cells if c.probability > 0]
     sizes = dict(draw.strata)
@@ -192,16 +193,17 @@ def class_shares(draw: Draw, classes: dict[str, str]) -> tuple[ClassShare, ...]:
     found = []
     for name in sorted(set(said.values())):
         share = sum(1 / c.probability for c in drawn if said[c.id] == name) / total
-        variance = 0.0
+        below = above = 0.0
         for stratum, size in sizes.items():
             own = [said[c.id] == name for c in drawn if c.stratum == stratum]
-            n, part = len(own), sum(own) / max(1, len(own))
-            if 1 < n < size:
-                variance += (size / total) ** 2 * (1 - n / size) * part * (1 - part) / (n - 1)
-        low: float | None = share
-        high: float | None = share
-        if len(drawn) < total:
-            low, high = transformed_interval(share, math.sqrt(variance), len(drawn))
+            if len(own) < size:
+                # Of a share of what is finite, as many draws tell as much as these of the endless.
+                weight, worth = size / total, (size - 1) / (size - len(own))
+                part = sum(own) / len(own) if own else 0.0
+                ends = share_interval(sum(own) * worth, len(own) * worth) or (0.0, 1.0)
+                below += (weight * (part - ends[0])) ** 2
+                above += (weight * (ends[1] - part)) ** 2
+        low, high = max(0.0, share - math.sqrt(below)), min(1.0, share + math.sqrt(above))
         number = sum(1 for c in drawn if said[c.id] == name)
         found.append(ClassShare(name, number, Estimate(share, low, high, len(drawn))))
     return tuple(found)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,18 +117,17 @@ def test_what_is_hidden_changes_nothing_that_a_reader_can_get_at(tmp_path, as_re
     assert seen[0] == seen[1] == seen[2]
 
 
-def test_a_kill_while_finishing_loses_nothing_and_a_change_afterwards_shows(tmp_path, as_reader, monkeypatch):  # noqa: F811
+def test_a_kill_while_finishing_loses_nothing_and_a_change_afterwards_shows(tmp_path, as_reader):  # noqa: F811
     folder = read_project(tmp_path / "p.cyto")
     assign(folder, Request(reader="Ana", slides=("s0",)), "Lead")
     classify(folder, lambda _n: "LSIL")
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("napari_cyto.readings._register.put", killed)
-        with pytest.raises(KeyboardInterrupt):
-            course.finish(folder, "r1", "Ana")
+    killed = (
+        "import os, signal, sys; from pathlib import Path; from napari_cyto.readings import _register, course;"
+        "_register.put = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        "course.finish(Path(sys.argv[1]), 'r1', 'Ana')"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, str(folder)], check=False).returncode == -signal.SIGKILL
     with pytest.raises(StoreError, match="r1"):
         Project.open(folder, reader="Ana")
     done = course.finish(folder, "r1", "Ana")
@@ -187,6 +189,28 @@ def test_a_repeat_has_the_same_cells_in_another_order_and_a_shown_opinion_is_kep
     assert 0.2 < found["r2"].same_class.value < 0.8
 
 
+def test_a_window_that_has_the_project_open_lets_go_of_it_when_its_reader_begins_elsewhere(
+    tmp_path,
+    as_reader,  # noqa: F811
+):
+    folder = read_project(tmp_path / "p.cyto")
+    assign(folder, Request(reader="Ana", strategy="random", count=3), "Lead")
+    as_reader("Ana")
+    session, said = Session("Ana"), []
+    session.message.connect(said.append)
+    session.projects.open(folder)
+    course.begin(folder, "r1", "Ana")
+    session.poll()
+    assert session.project is None
+    assert "was begun in another window" in said[-1]
+    lead = Session("Lead")
+    lead.projects.open(folder)
+    with pytest.raises(StoreError, match="Ana has begun"):
+        lead.set_reader("Ana")
+    assert lead.author == "Lead"
+    lead.close()
+
+
 def test_shares_weigh_back_without_bias():
     rng = np.random.default_rng(0)
     truth = {"a": rng.random(400) < 0.02, "b": rng.random(40) < 0.5}
@@ -204,4 +228,5 @@ def test_shares_weigh_back_without_bias():
         found.append(shares["HSIL"].value)
         covered += shares["HSIL"].low <= due <= shares["HSIL"].high
         assert shares["HSIL"].value + shares[CANNOT_SAY].value == pytest.approx(1)
+    assert covered / 400 > 0.9
     assert abs(np.mean(found) - due) < 3 * np.std(found) / np.sqrt(400)
