@@ -30,6 +30,7 @@ from napari_cyto.errors import StoreError
 from napari_cyto.files.user_folders import DATA_VARIABLE
 from napari_cyto.store import Project
 from napari_cyto.store.database import _postgresql as postgresql
+from napari_cyto.store.reading_gate import GIVEN, place_of_reading
 
 pytest.importorskip("psycopg", reason="the extra [postgresql] is not installed")
 
@@ -299,3 +300,27 @@ def test_two_at_a_time_lose_nothing(url: str) -> None:
         each.join()
     with Project.open(folder) as project:
         assert len(list(project.annotations())) == 20
+
+
+def test_a_begun_reading_is_handed_back_and_the_project_opens_for_its_reader_only_then(
+    url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = filled(url)
+    project.apply(add([cell(1.0), cell(5.0)], "Add"), "Lead")
+    project.close()
+    for argv in (
+        ["reading", "assign", url, "--to", "Ana"],
+        ["reading", "reader", "Ana"],
+        ["reading", "begin", url, "r1"],
+    ):
+        assert command_line(argv) == 0
+    assert command_line(["slides", url]) == 2
+    assert "Ana has begun the reading r1" in capfd.readouterr().err
+    place = place_of_reading(Project.folder_of(url), "r1")
+    with Project.open(place) as own:
+        assert [record.name for record in own.slides()] == ["Slide 1"]
+        assert len(own.setting(GIVEN)) == 2
+    assert command_line(["reading", "finish", url, "r1"]) == 2
+    assert command_line(["reading", "hand-back", url, "r1"]) == 0
+    assert command_line(["slides", url]) == 0
+    assert PASSWORD not in "".join(capfd.readouterr())
