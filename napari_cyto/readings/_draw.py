@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.readings.reading import Draw, DrawnCell
 
 SCORE_BANDS = 3
@@ -82,8 +82,8 @@ def drawn(cells: Sequence[Annotation], count: int, strategy: str, seed: int) -> 
 
 def _as_drawn(cell: Annotation, stratum: str, probability: float, truth: str = "") -> DrawnCell:
     y, x = cell.geometry.centre_yx
-    opinion = cell.scores if cell.status is Status.UNREVIEWED else ()
-    return DrawnCell("", cell.id, cell.slide_id, float(y), float(x), stratum, probability, truth, opinion)
+    # Of an accepted or corrected prediction too: its scores are what the model said, whatever it is called now.
+    return DrawnCell("", cell.id, cell.slide_id, float(y), float(x), stratum, probability, truth, cell.scores)
 
 
 def known(cells: Sequence[Annotation], abnormal: Sequence[str], count: int, seed: int) -> list[DrawnCell]:

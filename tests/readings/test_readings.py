@@ -186,6 +186,12 @@ def test_a_repeat_has_the_same_cells_in_another_order_and_a_shown_opinion_is_kep
         assert any(a.scores for a in one.annotations())
     course.finish(folder, "r2", "Ana")
     found = {each.reading: each for each in results(folder, "Lead")}
+    # The model said HSIL of each cell that has a score, and Ana did of every second cell.
+    right, wrong = found["r1"].followed_right, found["r1"].followed_wrong
+    assert right.n > 0
+    assert wrong.n > 0
+    assert 0 < wrong.value < 1
+    assert right.n + wrong.n <= found["r1"].sensitivity.n + found["r1"].specificity.n
     assert 0.2 < found["r2"].same_class.value < 0.8
 
 

@@ -41,7 +41,7 @@ def read_project(folder: Path, hidden: int = 0, cells: int = 40) -> Path:
                     status=Status.UNREVIEWED if of_model else Status.ACCEPTED,
                     author="finder" if of_model else "lead",
                     origin=f"model:finder@{'a' * 64}" if of_model else DRAWN,
-                    scores=(("HSIL", float(other.random())),) if of_model else (),
+                    scores=(("HSIL", float(other.random())),) if of_model or n % 3 else (),
                     note="seen" * int(other.integers(3)),
                     id=f"{n + 1:032x}",
                 )
