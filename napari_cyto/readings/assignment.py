@@ -153,6 +153,8 @@ def _new(project: Project, request: Request, seed: int) -> tuple[Reading, Draw, 
     drawn = _draw.in_order([*cells, *strewn], seed)
     if not request.opinion:
         drawn = tuple(replace(cell, opinion=()) for cell in drawn)
+    elif without := sum(not cell.opinion for cell in drawn):
+        remarks += (f"{counted(without, 'cell has', 'cells have')} no scores of a model, so no opinion to show.",)
     if request.count > len(cells):
         remarks += (f"Only {counted(len(cells), 'cell is', 'cells are')} there; {request.count:,} were asked for.",)
     return replace(reading, cells=len(drawn)), replace(sizes, cells=drawn), remarks
