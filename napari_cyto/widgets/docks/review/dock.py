@@ -506,7 +506,7 @@ class ReviewDock(Dock):
         words = f"{parts.number(len(found.ambiguous))} of {parts.number(len(found.sets))} ambiguous"
         if found.spanning:
             words += f", {parts.number(found.spanning)} from normal to high grade"
-        return [words.replace(" ", "\u00a0")]
+        return [words]
 
     def _void_words(self) -> list[str]:
         """Return why prediction sets are not used, where there are some or the list goes by them."""
