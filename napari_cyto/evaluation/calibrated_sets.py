@@ -74,7 +74,7 @@ def _steps(
     _refuse(bundle, name)
     data = read_training_set(sources, labels_scheme(bundle.manifest))
     card = bundle.manifest.card.model_dump(mode="json")
-    chosen = choose_slides(data.slides, card, data.fingerprint, "auto")
+    chosen = choose_slides(data.slides, card, data.fingerprint, "auto", may_take_all=False)
     for sentence in chosen.warnings:
         yield Noted(sentence)
     left_out = LeftOut()

@@ -87,7 +87,7 @@ def sets_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerprin
 
 
 def choose_slides(
-    slides: Sequence[TrainingSlide], card: Mapping[str, Any], fingerprint: str, side: Side
+    slides: Sequence[TrainingSlide], card: Mapping[str, Any], fingerprint: str, side: Side, may_take_all: bool = True
 ) -> ChosenSlides:
     """Return the slides to judge a model on.
 
@@ -103,6 +103,8 @@ def choose_slides(
         Of the sources together.
     side : str
         What was asked for, see `EvaluateConfig`.
+    may_take_all : bool
+        Whether a user can ask for slides that the model has seen; only then is that advised.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def choose_slides(
     if side == "auto" and unknown:
         return ChosenSlides(tuple(slides), "all; the model's card does not state what it was trained on", 0, unknown)
     if side == "auto":
-        return _held_out(slides, of_slide, len(seen_in_training), related)
+        return _held_out(slides, of_slide, len(seen_in_training), related, may_take_all)
     chosen = tuple(
         s for s in slides if (side if of_slide[s.key] == UNSEEN and s.side == side else of_slide[s.key]) == side
     )
@@ -146,15 +148,18 @@ def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]
     return {key: seen_in_training.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
 
 
-def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int, related: int) -> ChosenSlides:
+def _held_out(
+    slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int, related: int, may_take_all: bool
+) -> ChosenSlides:
     left = tuple(s for s in slides if of_slide[s.key] not in SEEN_IN_TRAINING)
     if not seen:
         of_test = bool(left) and all(of_slide[s.key] == "test" for s in left)
         return ChosenSlides(left, "test" if of_test else "all, none of which the model has seen")
     if not left:
+        advice = ", or --side all to see the optimistic figures" if may_take_all else ""
         raise CytoError(
             f"All {len(slides):,} slides were used to train or tune this model, so scores on them say nothing about "
-            "new cells; give other data, or --side all to see the optimistic figures."
+            f"new cells; give other data{advice}."
         )
     return ChosenSlides(
         left,

@@ -151,6 +151,12 @@ def test_data_that_comes_with_sets_keeps_them() -> None:
         choose_slides([one, two], {"split": {"sides": {"a": "train"}}}, "", "test")
 
 
+def test_what_a_verb_cannot_do_is_not_advised() -> None:
+    one = slide(key="a", side="test")
+    with pytest.raises(CytoError, match=r"give other data\.$"):
+        choose_slides([one], {"split": {"sides": {"train": ["a"]}}}, "", "auto", may_take_all=False)
+
+
 def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
     """Related through a third slide as well: its smear names the patient that another slide lacks."""
     known = slide(key="a", patient="p1")
