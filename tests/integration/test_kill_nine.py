@@ -1,8 +1,8 @@
 """Promise: ``kill -9`` at any moment loses nothing that was acknowledged, and leaves the database intact.
 
-An editor says what it is about to do, does it, and says that it is done. It is killed at random moments, 50 times, and
-200 times in the nightly run. Afterwards the project must hold exactly what was acknowledged, or that and the one step
-that was under way.
+An editor says what it is about to do, does it, and says that it is done. It is killed at random moments, at least 50
+times, and 200 times in the nightly run. Afterwards the project must hold exactly what was acknowledged, or that and
+the one step that was under way.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
 
 KILLS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 50
+MOST_KILLS = 8 * KILLS
+"""On a slow disk few kills fall between a commit and its acknowledgement: they go on until one did."""
 _PROGRAM = Path(__file__).with_name("killed_editor.py")
 
 
@@ -109,7 +111,9 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as editors:
         assert editors.stdin is not None
         assert editors.stdout is not None
-        for seed in range(KILLS):
+        for seed in range(MOST_KILLS):
+            if seed >= KILLS and under_way_kept:
+                break
             before = model.steps
             safe, under_way = _run_and_kill(editors.stdin, editors.stdout, seed, model)
             acknowledged += safe.steps - before
