@@ -89,23 +89,28 @@ def assign(folder: Path, request: Request, by: str) -> Assigned:
         When the request contradicts itself, or there is nothing to read.
     """
     with Project.open(folder, reader=by) as project:
-        _check(request)
-        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
-        first = _register.one(project, request.repeat_of) if request.repeat_of else None
-        if first is not None:
-            reading, draw, remarks = _repeat(project, first, request, seed)
-        else:
-            reading, draw, remarks = _new(project, request, seed)
-        reading = replace(reading, assigned_by=by, assigned_at=_register.moment())
+        return assign_in(project, request, by)
 
-        def add(values: Any) -> Any:
-            nonlocal reading
-            reading = replace(reading, id=f"r{len(values) + 1}")
-            return [*values, reading.to_json()]
 
-        project.change_setting(READINGS, add, [])
-        _register.keep_draw(project, reading.id, draw)
-        return Assigned(reading, (*remarks, *_telling_names(project, reading)))
+def assign_in(project: Project, request: Request, by: str) -> Assigned:
+    """Assign a reading of the main project where that is open already."""
+    _check(request)
+    seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+    first = _register.one(project, request.repeat_of) if request.repeat_of else None
+    if first is not None:
+        reading, draw, remarks = _repeat(project, first, request, seed)
+    else:
+        reading, draw, remarks = _new(project, request, seed)
+    reading = replace(reading, assigned_by=by, assigned_at=_register.moment())
+
+    def add(values: Any) -> Any:
+        nonlocal reading
+        reading = replace(reading, id=f"r{len(values) + 1}")
+        return [*values, reading.to_json()]
+
+    project.change_setting(READINGS, add, [])
+    _register.keep_draw(project, reading.id, draw)
+    return Assigned(reading, (*remarks, *_telling_names(project, reading)))
 
 
 def _check(request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,9 +39,26 @@ def readings(folder: Path, reader: str) -> tuple[Standing, ...]:
         Who asks.
     """
     with _register.main_project(folder) as project:
-        found = _register.all_readings(project)
-        begun = [each for each in found if each.reader == reader and each.state is State.BEGUN]
-        return tuple(_standing(project.folder, each, reader) for each in begun or found)
+        return readings_of(project, reader)
+
+
+def readings_of(project: Project, reader: str) -> tuple[Standing, ...]:
+    """Return the same of the main project where it is open already: a file is not opened twice in one program."""
+    found = _register.all_readings(project)
+    begun = [each for each in found if each.reader == reader and each.state is State.BEGUN]
+    return tuple(_standing(project.folder, each, reader) for each in begun or found)
+
+
+def reading_with(folder: Path, reading_id: str) -> Reading:
+    """Return a reading of the main project in a folder, as it is kept there.
+
+    Raises
+    ------
+    StoreError
+        When there is none of that id.
+    """
+    with _register.main_project(folder) as project:
+        return _register.one(project, reading_id)
 
 
 def standing(folder: Path, reading_id: str, reader: str) -> Standing:
@@ -59,11 +77,20 @@ def standing(folder: Path, reading_id: str, reader: str) -> Standing:
 
 def _standing(folder: Path, reading: Reading, reader: str) -> Standing:
     place = place_of_reading(folder, reading.id)
-    classified = skipped = 0
     # Of others who still read, not even the counts are shown.
     if reading.reader == reader and reading.state is not State.ASSIGNED and Project.is_project(place):
         with Project.open(place, past_gate=True) as own:
-            classified, skipped = sum(own.counts().values()) - own.counts().get(None, 0), len(skipped_cells(own))
+            return standing_in(own, reading)
+    return _stands(reading, place, 0, 0)
+
+
+def standing_in(own: Project, reading: Reading) -> Standing:
+    """Return how far a reading has come, from its own project, which is open."""
+    counts = own.counts()
+    return _stands(reading, own.folder, sum(counts.values()) - counts.get(None, 0), len(skipped_cells(own)))
+
+
+def _stands(reading: Reading, place: Path, classified: int, skipped: int) -> Standing:
     return Standing(
         reading.id,
         reading.reader,
@@ -88,24 +115,29 @@ def begin(folder: Path, reading_id: str, reader: str) -> Path:
         When it is another reader's, not due yet or done, or the reader has begun another one in this project.
     """
     with _register.main_project(folder) as project:
-        reading = _register.one(project, reading_id)
-        if reading.reader != reader:
-            raise CytoError(
-                f"The reading {reading.id} is for {reading.reader}, and you are {reader}; change the reader in the "
-                "Slides dock, or by napari-cyto reading reader NAME."
-            )
-        others = [r.id for r in _register.all_readings(project) if r.reader == reader and r.state is State.BEGUN]
-        if [each for each in others if each != reading.id]:
-            raise CytoError(f"{reader} has begun the reading {others[0]}; finish it or hand it back first.")
-        if reading.state in (State.FINISHED, State.HANDED_BACK):
-            raise CytoError(f"The reading {reading.id} was {reading.state} and is locked; assign another one.")
-        if reading.due and datetime.now(UTC).date().isoformat() < reading.due:
-            raise CytoError(f"The reading {reading.id} repeats {reading.repeat_of} and may begin on {reading.due}.")
-        place = place_of_reading(project.folder, reading.id)
-        if not _is_complete(place):
-            _make(project, reading, _register.draw_of(project, reading.id), place)
-        if reading.state is State.ASSIGNED:
-            _register.put(project, replace(reading, state=State.BEGUN, begun_at=_register.moment()))
+        return begin_in(project, reading_id, reader)
+
+
+def begin_in(project: Project, reading_id: str, reader: str) -> Path:
+    """Begin a reading of the main project where that is open already."""
+    reading = _register.one(project, reading_id)
+    if reading.reader != reader:
+        raise CytoError(
+            f"The reading {reading.id} is for {reading.reader}, and you are {reader}; change the reader in the "
+            "Slides dock, or by napari-cyto reading reader NAME."
+        )
+    others = [r.id for r in _register.all_readings(project) if r.reader == reader and r.state is State.BEGUN]
+    if [each for each in others if each != reading.id]:
+        raise CytoError(f"{reader} has begun the reading {others[0]}; finish it or hand it back first.")
+    if reading.state in (State.FINISHED, State.HANDED_BACK):
+        raise CytoError(f"The reading {reading.id} was {reading.state} and is locked; assign another one.")
+    if reading.due and datetime.now(UTC).date().isoformat() < reading.due:
+        raise CytoError(f"The reading {reading.id} repeats {reading.repeat_of} and may begin on {reading.due}.")
+    place = place_of_reading(project.folder, reading.id)
+    if not _is_complete(place):
+        _make(project, reading, _register.draw_of(project, reading.id), place)
+    if reading.state is State.ASSIGNED:
+        _register.put(project, replace(reading, state=State.BEGUN, begun_at=_register.moment()))
     return place
 
 
@@ -167,10 +199,21 @@ def _region(reading: Reading) -> Annotation:
     return Annotation(slide_id=reading.slides[0], geometry=Polygon(corners), class_id=None, author=reading.assigned_by)
 
 
-def finish(folder: Path, reading_id: str, reader: str) -> Reading:
+def finish(folder: Path, reading_id: str, reader: str, own: Project | None = None) -> Reading:
     """Lock a reading for good, with a hash over what was said; now the main project opens again.
 
     Repeated after a crash, it goes on where it was: what is locked stays locked, and counts once the hash is kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the main project.
+    reading_id : str
+        Which reading.
+    reader : str
+        Who finishes it.
+    own : Project, optional
+        The reading's own project, where it is open already.
 
     Raises
     ------
@@ -183,11 +226,11 @@ def finish(folder: Path, reading_id: str, reader: str) -> Reading:
             raise CytoError(f"The reading {reading.id} is {reading.reader}'s to finish, and you are {reader}.")
         if reading.state is not State.BEGUN:
             raise CytoError(f"The reading {reading.id} is {reading.state}; only a begun one can be finished.")
-        return _lock(project, reading, State.FINISHED)
+        return _lock(project, reading, State.FINISHED, own)
 
 
-def hand_back(folder: Path, reading_id: str, by: str) -> Reading:
-    """Give a reading back unfinished: it is locked, kept, and counts for nothing.
+def hand_back(folder: Path, reading_id: str, by: str, own: Project | None = None) -> Reading:
+    """Give a reading back unfinished: it is locked, kept, and counts for nothing; ``own`` as in `finish`.
 
     Raises
     ------
@@ -204,11 +247,12 @@ def hand_back(folder: Path, reading_id: str, by: str) -> Reading:
             done = replace(reading, state=State.HANDED_BACK, finished_at=_register.moment())
             _register.put(project, done)
             return done
-        return _lock(project, reading, State.HANDED_BACK)
+        return _lock(project, reading, State.HANDED_BACK, own)
 
 
-def _lock(project: Project, reading: Reading, state: State) -> Reading:
-    with Project.open(place_of_reading(project.folder, reading.id), past_gate=True) as own:
+def _lock(project: Project, reading: Reading, state: State, opened: Project | None) -> Reading:
+    place = place_of_reading(project.folder, reading.id)
+    with Project.open(place, past_gate=True) if opened is None else nullcontext(opened) as own:
         locked = own.setting(LOCKED, {})
         if not locked:
             if state is State.FINISHED:

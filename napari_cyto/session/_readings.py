@@ -8,13 +8,13 @@ from psygnal import Signal
 
 from napari_cyto.readings import assignment, course
 from napari_cyto.readings.given_cells import GivenCells
-from napari_cyto.readings.reading import Reading, Standing
+from napari_cyto.readings.reading import Reading, Standing, State
 from napari_cyto.session._project_file import ProjectFile
 from napari_cyto.session._projects import Projects
 from napari_cyto.session._slides import Slides
 from napari_cyto.session._state import SessionState
 from napari_cyto.store import HistoryEntry, Project
-from napari_cyto.store.reading_gate import OF_READING, READINGS, begun_by
+from napari_cyto.store.reading_gate import LOCKED, OF_READING, READINGS, begun_by
 
 _BACK = ("delete", "pan.left", "previous")
 _ON = ("pan.right", "next")
@@ -43,6 +43,8 @@ class Readings:
         self._projects, self._slides, self._file = projects, slides, file
         self._project: Project | None = None
         self._id = ""
+        # As the main project keeps it; asked for once, since only finishing and handing back change it.
+        self._reading: Reading | None = None
         self.given: GivenCells | None = None
         self._signals.project_changed.connect(self._follow_project)
         self._signals.annotations_changed.connect(self._follow_edit)
@@ -66,31 +68,36 @@ class Readings:
 
     def all(self) -> tuple[Standing, ...]:
         """Return the readings of the project as this reader may see them; none without a project."""
-        return () if self._state.project is None else course.readings(self.folder, self._state.author)
+        project = self._state.project
+        return () if project is None or self._id else course.readings_of(project, self._state.author)
 
     def standing(self) -> Standing:
         """Return how far the open reading has come."""
-        return course.standing(self.folder, self._id, self._state.author)
+        own = self._state.need_project()
+        # Another window or program may have finished it.
+        if self._reading is None or (self._reading.state is State.BEGUN and own.setting(LOCKED, {})):
+            self._reading = course.reading_with(self.folder, self._id)
+        return course.standing_in(own, self._reading)
 
     def assign(self, request: assignment.Request) -> Reading:
         """Assign a reading, and say what it lacks."""
-        done = assignment.assign(self.folder, request, self._state.author)
+        done = assignment.assign_in(self._state.need_project(), request, self._state.author)
         self._state.say(" ".join((f"{done.reading.id} is assigned to {done.reading.reader}.", *done.remarks)))
         self._signals.readings_changed.emit()
         return done.reading
 
     def begin(self, reading_id: str) -> None:
         """Begin a reading or go on with it: its own project takes the place of the main one."""
-        place = course.begin(self.folder, reading_id, self._state.author)
+        place = course.begin_in(self._state.need_project(), reading_id, self._state.author)
         self._projects.open(place)
 
     def finish(self) -> Reading:
         """Lock the open reading, and open the main project again."""
-        return self._done(course.finish(self.folder, self._id, self._state.author))
+        return self._done(course.finish(self.folder, self._id, self._state.author, self._state.need_project()))
 
     def hand_back(self) -> Reading:
         """Give the open reading up, and open the main project again."""
-        return self._done(course.hand_back(self.folder, self._id, self._state.author))
+        return self._done(course.hand_back(self.folder, self._id, self._state.author, self._state.need_project()))
 
     def _done(self, reading: Reading) -> Reading:
         self._projects.open(self.folder)
@@ -179,7 +186,7 @@ class Readings:
         project = self._state.project
         if project is self._project:
             return
-        self._project, self.given, self._id = project, None, ""
+        self._project, self.given, self._id, self._reading = project, None, "", None
         of = {} if project is None else project.setting(OF_READING, {})
         if project is not None and of:
             self._id = of["id"]
