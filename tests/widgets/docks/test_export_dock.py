@@ -299,7 +299,9 @@ def choose(bench, form, field, value):
     assert box.currentData() == value
 
 
-@pytest.mark.parametrize("name", ["yolo", "coco", "voc"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("yolo", marks=pytest.mark.nightly), "coco", pytest.param("voc", marks=pytest.mark.nightly)]
+)
 def test_a_data_set_with_tiles_and_three_sets_is_written_by_a_click(bench, tmp_path, name):
     """What the command line can do for trainers, the dock can: tiles, the split, and a folder as target."""
     annotate_both_smears(bench)

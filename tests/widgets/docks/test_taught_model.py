@@ -28,6 +28,7 @@ print(json.dumps(two_kinds(folder / "seen.cyto", tiny_encoder(folder / "taught-b
 
 
 @pytest.mark.networks
+@pytest.mark.nightly
 def test_a_taught_model_is_saved_and_used_by_clicks(empty_bench: Any, tmp_path: Path) -> None:
     bench = empty_bench
     place = tmp_path / "seen.cyto"
