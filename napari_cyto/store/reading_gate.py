@@ -7,7 +7,7 @@ and has neither finished it nor handed it back opens that alone. A reader is who
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,7 +82,9 @@ def check_reader(project: _Opened, place: Path, reader: str) -> None:
     begun = begun_by(reader, project.setting(READINGS, []))
     if begun:
         raise StoreError(_closed(reader, begun, project.folder))
-    check_path(place, reader)
+    # The project that is open was asked itself: a second opening of its file could take the log from under it.
+    was_asked = place in (project.folder, project.folder / DATABASE_NAME)
+    _check_folders(project.folder.parents if was_asked else (place, *place.parents), place, reader)
 
 
 def check_path(place: Path, reader: str) -> None:
@@ -102,7 +104,12 @@ def check_path(place: Path, reader: str) -> None:
         folder of that.
     """
     place = place.absolute()
-    for folder in (place, *place.parents):
+    _check_folders((place, *place.parents), place, reader)
+
+
+def _check_folders(folders: Iterable[Path], place: Path, reader: str) -> None:
+    """Refuse a place in one of some folders in which the reader has begun a reading, but not in that reading's own."""
+    for folder in folders:
         # No reading was begun where no folder of readings is.
         if not (folder / FOLDER).is_dir() or not ((folder / DATABASE_NAME).is_file() or address_of(folder)):
             continue
