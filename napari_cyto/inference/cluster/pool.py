@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster._remote_network import Elsewhere
 from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.jobs.events import Token
+from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 
 CHUNKS_AHEAD = 3
 """Chunks of a slide that are given out for each worker: one that it computes, and what comes next."""
 
 _LOOK_EVERY_S = 5.0
+_PATIENCE_S = 0.05
+
+Part = TypeVar("Part")
 
 
 class WorkersLost(CytoError):
@@ -153,3 +159,52 @@ class Farm:
         return WorkersLost(
             "The connection to the workers was lost. What was found is kept; the same command resumes it."
         )
+
+
+def in_order(
+    farm: Farm,
+    work: Callable[..., Any],
+    request: object,
+    chunks: Iterable[tuple[Part, object]],
+    token: Token | None,
+    kept: str,
+) -> Iterator[tuple[Part, Any]]:
+    """Give out chunks, as many ahead as the workers need, and yield what came of each, in their order.
+
+    Parameters
+    ----------
+    farm : Farm
+        Who works.
+    work : callable
+        What a worker does with ``request`` and a chunk.
+    request : object
+        What all chunks have in common.
+    chunks : iterable of (part, chunk)
+        Each with what it is to whoever asks.
+    token : Token, optional
+        Asks to stop.
+    kept : str
+        What is kept then, as a sentence.
+
+    Raises
+    ------
+    CytoError
+        What a worker could not do, or that there is none any more.
+    JobCancelled
+        When the token says so.
+    """
+    left, coming = deque(chunks), deque[tuple[Part, Future[Any]]]()
+    try:
+        while left or coming:
+            while left and len(coming) < farm.ahead:
+                part, chunk = left.popleft()
+                coming.append((part, farm.ask(work, request, chunk)))
+            part, future = coming.popleft()
+            while not future.done():
+                stop_if_cancelled(token, kept)
+                farm.check()
+                wait([future], _PATIENCE_S)
+            yield part, farm.answer(future)
+    finally:
+        for _, future in coming:
+            future.cancel()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_cyto.datasets.colour_match import ColourMatch, match_for
 from napari_cyto.domain.geometry import grown, points_in_box
 from napari_cyto.inference.cluster.chunks import Answer, VectorsRequest, vectors_of
-from napari_cyto.inference.cluster.pool import Farm
+from napari_cyto.inference.cluster.pool import Farm, in_order
 from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -158,26 +158,13 @@ def encoded_by_workers(
     JobCancelled
         When the token says so.
     """
-    left = deque(_in_blocks(cells.centres_yx))
-    coming: deque[tuple[npt.NDArray[np.intp], Future[Answer]]] = deque()
-    try:
-        while left or coming:
-            while left and len(coming) < farm.ahead:
-                part = left.popleft()
-                coming.append((part, farm.ask(vectors_of, request, cells.centres_yx[part])))
-            part, future = coming.popleft()
-            while not future.done():
-                stop_if_cancelled(token, KEPT)
-                farm.check()
-                wait([future], _PATIENCE_S)
-            answer = farm.answer(future)
-            readable = np.ones(len(part), dtype=bool)
-            for tile in answer.unreadable:
-                readable &= ~points_in_box(cells.centres_yx[part], grown(tile.bounds_yxyx, half_px))
-            yield Encoded(part, readable, answer.rows[readable].astype(np.float32))
-    finally:
-        for _, future in coming:
-            future.cancel()
+    chunks = ((part, cells.centres_yx[part]) for part in _in_blocks(cells.centres_yx))
+    answer: Answer
+    for part, answer in in_order(farm, vectors_of, request, chunks, token, KEPT):
+        readable = np.ones(len(part), dtype=bool)
+        for tile in answer.unreadable:
+            readable &= ~points_in_box(cells.centres_yx[part], grown(tile.bounds_yxyx, half_px))
+        yield Encoded(part, readable, answer.rows[readable].astype(np.float32))
 
 
 def keep_vectors(encoded: Iterator[Encoded], cells: SlideLacking, file: VectorFile) -> Iterator[Made]:

@@ -6,9 +6,7 @@ Source: Kupas et al. 2024 (APACC), doi 10.1038/s41597-024-03596-3, for the steps
 from __future__ import annotations
 
 import shutil
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +26,7 @@ from napari_cyto.formats.apacc.names import SLICE_SIDE
 from napari_cyto.inference._job import on_slide
 from napari_cyto.inference._job import run as find_cells
 from napari_cyto.inference.cluster.chunks import ModelReference, OutlinesRequest, outlines_of
-from napari_cyto.inference.cluster.pool import Farm, WorkersLost
+from napari_cyto.inference.cluster.pool import Farm, WorkersLost, in_order
 from napari_cyto.inference.extract._kept_nuclei import KeptNuclei, NucleiDependOn, kept_beside, rings_of, rows_of
 from napari_cyto.inference.extract._masks import MaskSource, NucleiMask, StainMask
 from napari_cyto.inference.extract._slices import cells_of_slice, steps_of_slice
@@ -36,7 +34,7 @@ from napari_cyto.inference.extract._targets import Target, target_of
 from napari_cyto.inference.extract.extraction import Extraction, Fates, LeftOut, SlideExtracted
 from napari_cyto.inference.extract.options import ExtractRequest, MaskOf
 from napari_cyto.inference.many_slides import run_folder_of
-from napari_cyto.inference.outline.computed import FoundOutline, by_neighbours, outlines_on
+from napari_cyto.inference.outline.computed import by_neighbours, outlines_on
 from napari_cyto.inference.outline.job import BATCH, OutlineOptions
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.runtimes.model_cache import LoadedModels
@@ -51,7 +49,6 @@ from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.slides.stain import Stain, look_over
 
 _KEPT = "The nuclei found so far are kept; the same command goes on from there."
-_PATIENCE_S = 0.05
 
 Batch: TypeAlias = tuple[int, npt.NDArray[np.float32]]
 """Nuclei that were outlined together: their number among the batches, and rows as `rows_of` makes them."""
@@ -306,21 +303,8 @@ class OneSlide:
     def _by_workers(self, by: Nuclei, farm: Farm, left: dict[int, npt.NDArray[np.float64]]) -> Iterator[Batch]:
         model = ModelReference.of(by.outline, by.outline.id)
         chunks_of = OutlinesRequest(self._slide.info.path, self._fingerprint, self._mpp, model, _ON)
-        waiting, coming = deque(left.items()), deque[tuple[int, Future[tuple[FoundOutline, ...]]]]()
-        try:
-            while waiting or coming:
-                while waiting and len(coming) < farm.ahead:
-                    number, clicks = waiting.popleft()
-                    coming.append((number, farm.ask(outlines_of, chunks_of, clicks)))
-                number, future = coming.popleft()
-                while not future.done():
-                    stop_if_cancelled(self._token, _KEPT)
-                    farm.check()
-                    wait([future], _PATIENCE_S)
-                yield number, rows_of(farm.answer(future))
-        finally:
-            for _, future in coming:
-                future.cancel()
+        for number, found in in_order(farm, outlines_of, chunks_of, left.items(), self._token, _KEPT):
+            yield number, rows_of(found)
 
     def _centres(self, by: Nuclei, kept: KeptNuclei | None) -> Generator[Advanced | Noted, None, list[YX]]:
         """Find the nuclei, by the same job as a prediction."""

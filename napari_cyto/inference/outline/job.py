@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, JobCancelled, ScaleUnknownError
 from napari_cyto.inference.cluster.chunks import ModelReference, OutlinesRequest, outlines_of
-from napari_cyto.inference.cluster.pool import Farm, WorkersLost
+from napari_cyto.inference.cluster.pool import Farm, WorkersLost, in_order
 from napari_cyto.inference.outline._cells import CellsToOutline, cells_to_outline, own_outline
 from napari_cyto.inference.outline._outline_request import (
     CellWithout,
@@ -59,8 +57,6 @@ STEP_S, STEP_CELLS = 120.0, 5_000
 
 BATCH = 16
 """Cells that a worker outlines at a time."""
-
-_PATIENCE_S = 0.05
 
 
 def run(
@@ -197,21 +193,9 @@ class _Run:
     def _by_workers(
         self, farm: Farm, chunks_of: OutlinesRequest, places_yx: npt.NDArray[np.float64]
     ) -> Iterator[FoundOutline]:
-        left = deque(places_yx[start : start + BATCH] for start in range(0, len(places_yx), BATCH))
-        coming: deque[Future[tuple[FoundOutline, ...]]] = deque()
-        try:
-            while left or coming:
-                while left and len(coming) < farm.ahead:
-                    coming.append(farm.ask(outlines_of, chunks_of, left.popleft()))
-                future = coming.popleft()
-                while not future.done():
-                    stop_if_cancelled(self.token, KEPT)
-                    farm.check()
-                    wait([future], _PATIENCE_S)
-                yield from farm.answer(future)
-        finally:
-            for future in coming:
-                future.cancel()
+        batches = ((start, places_yx[start : start + BATCH]) for start in range(0, len(places_yx), BATCH))
+        for _, found in in_order(farm, outlines_of, chunks_of, batches, self.token, KEPT):
+            yield from found
 
     def _stored(
         self,
