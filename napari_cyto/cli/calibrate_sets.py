@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.prediction_sets import FEWEST_GROUPS_OF_SCANNER, PredictionSets
+from napari_cyto.domain.prediction_sets import FEWEST_GROUPS_OF_SCANNER
+from napari_cyto.domain.set_calibration import Calibration, calibrated
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.sets_config import SetsConfig
-
-if TYPE_CHECKING:
-    from napari_cyto.evaluation.calibrated_sets import CalibratedBundle
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Prediction sets, where they are kept, and what to know of them."""
-
-    kept_in: str
-    sets: PredictionSets
-    remarks: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that the verb prints."""
-        sets = self.sets.model_dump(mode="json")
-        return {"kept_in": self.kept_in, "prediction_sets": sets, "remarks": list(self.remarks)}
 
 
 def of_bundle(name: str, sources: Sequence[str], config: SetsConfig, as_json: bool) -> None:
@@ -56,8 +38,7 @@ def of_bundle(name: str, sources: Sequence[str], config: SetsConfig, as_json: bo
     start_for_networks("Calibrating prediction sets")
     from napari_cyto.evaluation.calibrated_sets import calibrate_bundle
 
-    made: CalibratedBundle = follow(lambda token: calibrate_bundle(name, sources, config, token), f"Calibrating {name}")
-    _report(Calibration(made.path, made.sets, made.remarks), as_json)
+    _report(follow(lambda token: calibrate_bundle(name, sources, config, token), f"Calibrating {name}"), as_json)
 
 
 def of_project(name: str, place: Path, config: SetsConfig, as_json: bool) -> None:
@@ -80,7 +61,6 @@ def of_project(name: str, place: Path, config: SetsConfig, as_json: bool) -> Non
         When the project has too few reviewed cells, or no scanner with enough groups; the sentence says how many.
     """
     from napari_cyto.datasets.slide_look import looked_at
-    from napari_cyto.domain.set_calibration import calibrated
     from napari_cyto.review.local_calibration import reviewed_cells
     from napari_cyto.store import Project
     from napari_cyto.store.kept_sets import keep_sets

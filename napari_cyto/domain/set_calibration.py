@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,50 @@ class LabelledShares:
     slides: Sequence[str]
     looks: Mapping[str, SlideLook]
     unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Prediction sets, where they are kept, and what to know of them.
+
+    Parameters
+    ----------
+    kept_in : str
+        The folder of a bundle, or a project.
+    sets : PredictionSets
+        The thresholds.
+    remarks : tuple of str
+        What was left out, a sentence each.
+    """
+
+    kept_in: str
+    sets: PredictionSets
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        sets = self.sets.model_dump(mode="json")
+        return {"kept_in": self.kept_in, "prediction_sets": sets, "remarks": list(self.remarks)}
+
+
+class OfSomebody(Protocol):
+    """What must be known of a slide: a slide of a project and one of training data both tell it."""
+
+    @property
+    def patient(self) -> str:
+        """Whose it is; empty where unknown."""
+        ...
+
+    @property
+    def smear(self) -> str:
+        """Which smear it is of; empty where unknown."""
+        ...
+
+
+def unit_of(slides: Iterable[OfSomebody], otherwise: str) -> str:
+    """Return what the groups of slides are, in words: patients, else smears, else what they are called."""
+    kinds = {"patients" if slide.patient else "smears" if slide.smear else otherwise for slide in slides}
+    return " or ".join(kind for kind in ("patients", "smears", otherwise) if kind in kinds) or otherwise
 
 
 def calibrated(cells: LabelledShares, rates: SetRates, model: tuple[str, str], data_fingerprint: str) -> PredictionSets:

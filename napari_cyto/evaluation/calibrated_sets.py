@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 
 from napari_cyto.datasets.slide_look import look_of
 from napari_cyto.datasets.training.sources import SourceSpec
-from napari_cyto.datasets.training.training_set import TrainingSlide, read_training_set
-from napari_cyto.domain.prediction_sets import PredictionSets, SlideLook
-from napari_cyto.domain.set_calibration import LabelledShares, calibrated
+from napari_cyto.datasets.training.training_set import read_training_set
+from napari_cyto.domain.prediction_sets import SlideLook
+from napari_cyto.domain.set_calibration import Calibration, LabelledShares, calibrated, unit_of
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.bundle_scores import open_classifier
 from napari_cyto.evaluation.model_answers import KEPT, LeftOut, classified
@@ -21,25 +20,6 @@ from napari_cyto.models.bundle import Bundle, with_prediction_sets
 from napari_cyto.models.library import bundle_named, find_model
 from napari_cyto.models.suitability import labels_scheme
 from napari_cyto.slides import open_slide
-
-
-@dataclass(frozen=True, slots=True)
-class CalibratedBundle:
-    """A bundle whose prediction sets were calibrated.
-
-    Parameters
-    ----------
-    path : str
-        Its folder.
-    sets : PredictionSets
-        That were written into it.
-    remarks : tuple of str
-        What was left out, a sentence each.
-    """
-
-    path: str
-    sets: PredictionSets
-    remarks: tuple[str, ...]
 
 
 def calibrate_bundle(
@@ -61,7 +41,7 @@ def calibrate_bundle(
     Yields
     ------
     Event
-        The last one is ``Done`` with a `CalibratedBundle`, ``Cancelled`` or ``Failed``.
+        The last one is ``Done`` with a `Calibration`, ``Cancelled`` or ``Failed``.
     """
     yield from ending_once(_steps(name, sources, config, token))
 
@@ -91,17 +71,17 @@ def _steps(
     _refuse_unnamed(looks.values())
     used = [slide for slide in chosen.slides if slide.path in looks]
     labelled = LabelledShares(
-        bundle.manifest.classes, cells.probabilities, cells.truth, cells.groups, cells.slides, looks, unit_of(used)
+        bundle.manifest.classes,
+        cells.probabilities,
+        cells.truth,
+        cells.groups,
+        cells.slides,
+        looks,
+        unit_of(used, "images"),
     )
     sets = calibrated(labelled, config, (bundle.id, bundle.sha256), data.fingerprint)
     with_prediction_sets(bundle, sets)
-    yield Done(CalibratedBundle(str(bundle.path), sets, (*chosen.warnings, *data.remarks, *left_out.sentences)))
-
-
-def unit_of(slides: Iterable[TrainingSlide]) -> str:
-    """Return what the groups of slides are, in words."""
-    kinds = {"patients" if slide.patient else "smears" if slide.smear else "images" for slide in slides}
-    return " or ".join(kind for kind in ("patients", "smears", "images") if kind in kinds) or "images"
+    yield Done(Calibration(str(bundle.path), sets, (*chosen.warnings, *data.remarks, *left_out.sentences)))
 
 
 def _refuse(bundle: Bundle, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_cyto.domain import high_grade
 from napari_cyto.evaluation.classification import Scores
 
 FOUR = ("NILM", "ASC-US", "LSIL", "HSIL")
@@ -16,18 +17,8 @@ FOUR = ("NILM", "ASC-US", "LSIL", "HSIL")
 NORMAL, ABNORMAL = "normal", "abnormal"
 
 
-class Graded(Protocol):
-    """What a view must know of a class: a model's class and a scheme's class both tell it."""
-
-    @property
-    def id(self) -> str:
-        """What label files call it."""
-        ...
-
-    @property
-    def severity(self) -> int | None:
-        """Its place in the order of severity, 0 for normal; None for what has no grade."""
-        ...
+class Graded(high_grade.Graded, Protocol):
+    """What a view must know of a class: its grade, and the class above it."""
 
     @property
     def parent(self) -> str | None:

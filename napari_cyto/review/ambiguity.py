@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -68,14 +69,14 @@ class Ambiguity:
     without: int = 0
     maker: SetMaker | None = field(default=None, repr=False, compare=False)
 
-    @property
+    @cached_property
     def ambiguous(self) -> tuple[str, ...]:
         """Ids of the ambiguous cells, those first that span normal and high grade, then the largest sets."""
         found = [(cell_id, each) for cell_id, each in self.sets.items() if each.is_ambiguous]
         found.sort(key=lambda pair: (not pair[1].spans, -len(pair[1].classes)))
         return tuple(cell_id for cell_id, _ in found)
 
-    @property
+    @cached_property
     def spanning(self) -> int:
         """How many sets span normal and high grade."""
         return sum(each.spans for each in self.sets.values())

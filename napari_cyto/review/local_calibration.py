@@ -12,7 +12,7 @@ import numpy as np
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.prediction_sets import SlideLook
-from napari_cyto.domain.set_calibration import LabelledShares
+from napari_cyto.domain.set_calibration import LabelledShares, unit_of
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.review.control_cells import is_bulk
@@ -96,7 +96,7 @@ class ReviewedCells:
             [self.slides[cell.slide_id].group for cell in learned],
             [cell.slide_id for cell in learned],
             looks,
-            unit_of(self.slides.values()),
+            unit_of(self.slides.values(), "slides"),
         )
         return labelled, said if left_out else ()
 
@@ -131,12 +131,6 @@ def reviewed_cells(project: Project, model_id: str) -> ReviewedCells:
         unread += sum(cell.status is Status.UNREVIEWED for cell in mine) if accepted else 0
     slides = {cell.slide_id: records[cell.slide_id] for cell in cells}
     return ReviewedCells(origin, tuple(cells), slides, in_bulk, unread)
-
-
-def unit_of(slides: Iterable[SlideRecord]) -> str:
-    """Return what the groups of slides are, in words."""
-    kinds = {"patients" if slide.patient else "smears" if slide.smear else "slides" for slide in slides}
-    return " or ".join(kind for kind in ("patients", "smears", "slides") if kind in kinds) or "slides"
 
 
 def _origin_of(project: Project, slide_ids: Iterable[str], model_id: str) -> str:
