@@ -10,15 +10,13 @@ import typer
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.output import print_facts, print_json, print_table
-from napari_cyto.domain.quantities import REGION_PX, SEED, Quantity
+from napari_cyto.domain.quantities import GIVEN_CELLS, KNOWN_SHARE, REGION_PX, SEED, Quantity
 from napari_cyto.errors import CytoError
 from napari_cyto.files.reader import keep_reader, reader_name
 from napari_cyto.readings import assignment, course
 from napari_cyto.readings.reading import Mode
 from napari_cyto.readings.reading_results import METHOD, results
 
-GIVEN_CELLS = Quantity(1, 100_000, "cells", whole=True)
-KNOWN = Quantity(0.0, 0.5, "of the cells")
 DAYS = Quantity(0, 3_650, "days", whole=True)
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The main project's folder, NAME.cyto.")]
@@ -71,7 +69,7 @@ def assign(
         typer.Option(
             "--known",
             metavar="SHARE",
-            parser=number("--known", KNOWN),
+            parser=number("--known", KNOWN_SHARE),
             help="Share of the given cells that are accepted cells, for sensitivity and specificity; the reader cannot "
             "see which.",
         ),

@@ -120,6 +120,10 @@ SEED = Quantity(0, 2**31 - 1, whole=True)
 """What all libraries and every field of a form take."""
 WORKERS = Quantity(1, 1_024, "processes", whole=True)
 CELLS = Quantity(0, 100_000, "cells", whole=True)
+GIVEN_CELLS = Quantity(1, 100_000, "cells", whole=True)
+"""Cells that a reading gives."""
+KNOWN_SHARE = Quantity(0.0, 0.5, "of the cells")
+"""Those of the given cells whose class is settled."""
 FOLDS = Quantity(2, 20, "parts", whole=True)
 DRAWS = Quantity(100, 100_000, "resamples", whole=True)
 """Behind an interval: fewer say nothing of its ends."""

@@ -28,6 +28,20 @@ def reader_name() -> str:
         return login_name()
 
 
+def checked_name(name: str) -> str:
+    """Return a reader's name without blanks around it.
+
+    Raises
+    ------
+    CytoError
+        When it is empty, too long or cannot be read.
+    """
+    name = name.strip()
+    if not name or len(name) > LONGEST or not name.isprintable():
+        raise CytoError(f"Expected a reader's name of 1 to {LONGEST} readable characters, got {name[:40]!r}.")
+    return name
+
+
 def keep_reader(name: str) -> str:
     """Keep the reader's name for this user's windows, and return it.
 
@@ -36,9 +50,7 @@ def keep_reader(name: str) -> str:
     CytoError
         When it is empty, too long or cannot be read, or cannot be written.
     """
-    name = name.strip()
-    if not name or len(name) > LONGEST or not name.isprintable():
-        raise CytoError(f"Expected a name of 1 to {LONGEST} readable characters, got {name[:40]!r}.")
+    name = checked_name(name)
     place = user_data_dir() / FILE
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,9 @@ from napari_cyto.store.reading_gate import READINGS
 _DRAW = "readings.draw."
 
 
-@contextmanager
-def main_project(folder: Path) -> Iterator[Project]:
+def main_project(folder: Path) -> Project:
     """Open the main project for what keeps its readings; nothing of it may be shown to who reads."""
-    with Project.open(folder, past_gate=True) as project:
-        yield project
+    return Project.open(folder, past_gate=True)
 
 
 def moment() -> str:
@@ -29,14 +25,10 @@ def moment() -> str:
     return now_utc().isoformat(timespec="seconds")
 
 
-def kept(values: Sequence[Any]) -> tuple[Reading, ...]:
-    """Return readings as they are kept."""
-    return tuple(from_plain(Reading, each, "A reading of the project") for each in values)
-
-
 def all_readings(project: Project) -> tuple[Reading, ...]:
     """Return the readings of a project, in the order in which they were assigned."""
-    return kept(project.setting(READINGS, []))
+    kept = project.setting(READINGS, [])
+    return tuple(from_plain(Reading, each, "A reading of the project") for each in kept)
 
 
 def one(project: Project, reading_id: str) -> Reading:

@@ -14,13 +14,13 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX, box_contains_point
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import checked_name
 from napari_cyto.readings import _draw, _register
 from napari_cyto.readings.reading import Draw, DrawnCell, Mode, Reading, Scope, State
 from napari_cyto.store import Project
 from napari_cyto.store.reading_gate import BEGUN, READINGS
 
 STRATEGIES = ("all", "random", "stratified")
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,7 @@ def assign(folder: Path, request: Request, by: str) -> Assigned:
 
 def assign_in(project: Project, request: Request, by: str) -> Assigned:
     """Assign a reading of the main project where that is open already."""
+    request = replace(request, reader=checked_name(request.reader))
     _check(request)
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
     first = _register.one(project, request.repeat_of) if request.repeat_of else None
@@ -114,9 +115,6 @@ def assign_in(project: Project, request: Request, by: str) -> Assigned:
 
 
 def _check(request: Request) -> None:
-    name = request.reader
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise CytoError(f"Expected a reader's name of 1 to {LONGEST_NAME} readable characters, got {name[:40]!r}.")
     if request.strategy not in STRATEGIES:
         raise CytoError(f"Expected a draw of {', '.join(STRATEGIES)}, got {request.strategy[:40]!r}.")
     if request.mode is Mode.FREE and (request.strategy != "all" or request.known_share or request.opinion):

@@ -19,7 +19,7 @@ from napari_cyto.readings.assignment import withdraw_is_allowed
 from napari_cyto.readings.given_cells import OPINIONS, skipped_cells
 from napari_cyto.readings.reading import Draw, Mode, Reading, Standing, State
 from napari_cyto.store import Project
-from napari_cyto.store.reading_gate import FOLDER, GIVEN, LOCKED, OF_READING, place_of_reading
+from napari_cyto.store.reading_gate import FOLDER, GIVEN, LOCKED, OF_READING, READINGS, begun_by, place_of_reading
 
 
 def main_folder(place: Path) -> Path:
@@ -44,9 +44,9 @@ def readings(folder: Path, reader: str) -> tuple[Standing, ...]:
 
 def readings_of(project: Project, reader: str) -> tuple[Standing, ...]:
     """Return the same of the main project where it is open already: a file is not opened twice in one program."""
-    found = _register.all_readings(project)
-    begun = [each for each in found if each.reader == reader and each.state is State.BEGUN]
-    return tuple(_standing(project.folder, each, reader) for each in begun or found)
+    begun = begun_by(reader, project.setting(READINGS, []))
+    found = [_register.one(project, begun)] if begun else _register.all_readings(project)
+    return tuple(_standing(project.folder, each, reader) for each in found)
 
 
 def reading_with(folder: Path, reading_id: str) -> Reading:
@@ -126,9 +126,9 @@ def begin_in(project: Project, reading_id: str, reader: str) -> Path:
             f"The reading {reading.id} is for {reading.reader}, and you are {reader}; change the reader in the "
             "Slides dock, or by napari-cyto reading reader NAME."
         )
-    others = [r.id for r in _register.all_readings(project) if r.reader == reader and r.state is State.BEGUN]
-    if [each for each in others if each != reading.id]:
-        raise CytoError(f"{reader} has begun the reading {others[0]}; finish it or hand it back first.")
+    begun = begun_by(reader, project.setting(READINGS, []))
+    if begun not in ("", reading.id):
+        raise CytoError(f"{reader} has begun the reading {begun}; finish it or hand it back first.")
     if reading.state in (State.FINISHED, State.HANDED_BACK):
         raise CytoError(f"The reading {reading.id} was {reading.state} and is locked; assign another one.")
     if reading.due and datetime.now(UTC).date().isoformat() < reading.due:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,13 +58,16 @@ class GivenCells:
         self._opinions: dict[str, Any] = project.setting(OPINIONS, {})
         self._place_of = {cell.id: place for place, cell in enumerate(self.cells)}
         self.place = 0
+        self.said: dict[str, str] = {}
         self.refresh()
         self.place = self.next_open(-1)
 
-    def refresh(self) -> None:
-        """Read again what was said: an undo, or another window, may have changed it."""
-        ids = list(self._place_of)
-        self.said = {a.id: str(a.class_id) for a in self._project.annotations_by_id(ids)}
+    def refresh(self, cell_ids: Iterable[str] | None = None) -> None:
+        """Read again what was said of some cells, or of all: an undo, or another window, may have changed it."""
+        ids = [each for each in (self._place_of if cell_ids is None else cell_ids) if each in self._place_of]
+        for each in ids:
+            self.said.pop(each, None)
+        self.said |= {a.id: str(a.class_id) for a in self._project.annotations_by_id(ids)}
         self.skipped = skipped_cells(self._project)
 
     @property
@@ -138,7 +142,7 @@ class GivenCells:
 
     def go_on(self) -> None:
         """Go to the next cell that is not done."""
-        self.refresh()
+        self.refresh([self.current.id])
         self.place = self.next_open(self.place)
 
     def back(self) -> None:

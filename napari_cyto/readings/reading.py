@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.json_values import JsonFields
 
 
@@ -95,9 +96,9 @@ class Reading(JsonFields):
     def words(self) -> str:
         """What a person reads of it: ``200 cells to classify``, ``2 slides, freely``."""
         if self.mode is Mode.CLASSIFY:
-            return f"{self.cells:,} cells to classify" if self.cells != 1 else "1 cell to classify"
-        what = "a region" if self.scope is Scope.REGION else f"{len(self.slides):,} slides"
-        return f"{'1 slide' if what == '1 slides' else what}, free reading"
+            return f"{counted(self.cells, 'cell')} to classify"
+        what = "a region" if self.scope is Scope.REGION else counted(len(self.slides), "slide")
+        return f"{what}, free reading"
 
 
 @dataclass(frozen=True, slots=True)

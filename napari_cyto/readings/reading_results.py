@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,11 +153,10 @@ def _result(
     )
 
 
-def _share(cells: Sequence[DrawnCell], holds: object, groups: dict[str, str]) -> Estimate | None:
+def _share(cells: Sequence[DrawnCell], holds: Callable[[DrawnCell], bool], groups: dict[str, str]) -> Estimate | None:
     if not cells:
         return None
-    assert callable(holds)
-    hits = [bool(holds(c)) for c in cells]
+    hits = [holds(c) for c in cells]
     return share_estimate(hits, [True] * len(cells), [groups[c.slide_id] for c in cells])
 
 

@@ -202,7 +202,8 @@ class Readings:
     def _follow_edit(self, entry: object) -> None:
         if self.given is None:
             return
-        self.given.refresh()
+        ids = [each.annotation_id for each in entry.edit.changes] if isinstance(entry, HistoryEntry) else None
+        self.given.refresh(ids)
         if isinstance(entry, HistoryEntry) and entry.kind != "edit":
             place = self.given.place_of(entry.edit.changes[0].annotation_id)
             if place is not None:

@@ -83,8 +83,8 @@ def check_reader(project: _Opened, place: Path, reader: str) -> None:
     if begun:
         raise StoreError(_closed(reader, begun, project.folder))
     # The project that is open was asked itself: a second opening of its file could take the log from under it.
-    was_asked = place in (project.folder, project.folder / DATABASE_NAME)
-    _check_folders(project.folder.parents if was_asked else (place, *place.parents), place, reader)
+    is_its_own = place in (project.folder, project.folder / DATABASE_NAME)
+    _check_folders(project.folder.parents if is_its_own else (place, *place.parents), place, reader)
 
 
 def check_path(place: Path, reader: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
+from napari_cyto.domain.quantities import GIVEN_CELLS, KNOWN_SHARE
+from napari_cyto.files.reader import LONGEST
 from napari_cyto.readings.assignment import Request
 from napari_cyto.readings.reading import Mode
 from napari_cyto.session import Session
@@ -19,7 +21,6 @@ WHATS = (
     ("free", "Free reading, bare slide"),
 )
 WHERES = (("slide", "This slide"), ("view", "The part in view"), ("project", "All slides"))
-_MOST_CELLS, _MOST_KNOWN = 100_000, 50
 
 
 class AssignForm(QWidget):
@@ -38,16 +39,16 @@ class AssignForm(QWidget):
         self.reader.setAccessibleName("who reads")
         self.reader.setPlaceholderText("Name")
         self.reader.setToolTip("Who reads; the name that this person has as reader in the Slides dock.")
-        self.reader.setMaxLength(80)
+        self.reader.setMaxLength(LONGEST)
         self.what = _choice("what is read", "Given cells without their class, or a slide without annotations.", WHATS)
         self.where = _choice("where", "The slides, or the part of this slide, that is read.", WHERES)
         self.count = QSpinBox()
-        self.count.setRange(1, _MOST_CELLS)
+        self.count.setRange(int(GIVEN_CELLS.low), int(GIVEN_CELLS.high))
         self.count.setValue(200)
         self.count.setAccessibleName("number of cells")
         self.count.setToolTip("How many cells are drawn.")
         self.known = QSpinBox()
-        self.known.setRange(0, _MOST_KNOWN)
+        self.known.setRange(0, int(100 * KNOWN_SHARE.high))
         self.known.setSuffix(" %")
         self.known.setAccessibleName("known cells")
         self.known.setToolTip("Share of accepted cells among those given, for sensitivity and specificity; hidden.")
