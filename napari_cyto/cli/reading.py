@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from napari_cyto.files.reader import keep_reader, reader_name
 from napari_cyto.readings import assignment, course
 from napari_cyto.readings.reading import Mode
 from napari_cyto.readings.reading_results import METHOD, results
+from napari_cyto.review.ambiguity import AMBIGUOUS, ambiguous_ids
+from napari_cyto.store import Project
 
 DAYS = Quantity(0, 3_650, "days", whole=True)
 
@@ -64,6 +67,12 @@ def assign(
             help="Draw N cells, as evenly from classes and scores as these allow.",
         ),
     ] = None,
+    ambiguous: Annotated[
+        bool,
+        typer.Option(
+            "--ambiguous", help="Give, or draw from, the unreviewed cells that the model should not decide alone."
+        ),
+    ] = False,
     known: Annotated[
         float,
         typer.Option(
@@ -96,6 +105,9 @@ def assign(
     """Assign a reading: of slides, of a region, or of a sample of the cells."""
     if random and stratified:
         raise CytoError("Expected --random or --stratified, got both.")
+    if ambiguous and (repeat or mode is Mode.FREE):
+        raise CytoError("--ambiguous gives cells to classify: not with --repeat, nor with --mode free.")
+    by = reader_name()
     request = assignment.Request(
         reader=to,
         mode=mode,
@@ -109,7 +121,11 @@ def assign(
         repeat_of=repeat or "",
         after_days=after_days,
     )
-    done = assignment.assign(project, request, reader_name())
+    with Project.open(project, reader=by) as opened:
+        if ambiguous:
+            chosen = assignment.slide_ids_of(opened, request.slides)
+            request = replace(request, of_cells=frozenset(ambiguous_ids(opened, chosen)), population=AMBIGUOUS)
+        done = assignment.assign_in(opened, request, by)
     if as_json:
         print_json(done.to_json())
         return
@@ -181,7 +197,8 @@ def show_results(project: ProjectFolder, as_json: AsJson = False) -> None:
         return
     for each in found:
         rows = [(s.class_id, s.cells, _percent(s.share)) for s in each.shares]
-        print_table(f"{each.reading}, {each.reader} ({each.mode})", ("Class", "Cells", "Share of all"), rows)
+        whole = f"Share of {each.population or 'all'}"
+        print_table(f"{each.reading}, {each.reader} ({each.mode})", ("Class", "Cells", whole), rows)
         for name, value in (
             ("sensitivity on known cells", each.sensitivity),
             ("specificity on known cells", each.specificity),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +39,10 @@ class Request:
         Another one for each assignment where it is None.
     after_days : int
         A repeat may begin so many days after the first reading was finished.
+    of_cells : collection of str or None
+        Ids of the cells that are given, or from which is drawn; None for all cells.
+    population : str
+        What these are: ``ambiguous cells``. Results say it, the reader is not shown it.
     """
 
     reader: str
@@ -52,6 +56,8 @@ class Request:
     seed: int | None = None
     repeat_of: str = ""
     after_days: int = 0
+    of_cells: Collection[str] | None = None
+    population: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,11 @@ def assign_in(project: Project, request: Request, by: str) -> Assigned:
 def _check(request: Request) -> None:
     if request.strategy not in STRATEGIES:
         raise CytoError(f"Expected a draw of {', '.join(STRATEGIES)}, got {request.strategy[:40]!r}.")
-    if request.mode is Mode.FREE and (request.strategy != "all" or request.known_share or request.opinion):
+    gives_cells = request.strategy != "all" or request.known_share or request.opinion or request.of_cells is not None
+    if request.mode is Mode.FREE and gives_cells:
         raise CytoError("A free reading is of whole slides or a region: it has no drawn or known cells and no opinion.")
+    if request.repeat_of and request.of_cells is not None:
+        raise CytoError("A repeat gives the cells of the reading that it repeats, and no others.")
     if (request.strategy == "all") != (request.count == 0):
         raise CytoError("A random or stratified draw needs a number of cells, and a reading of all cells has none.")
     if request.region_yxyx is not None:
@@ -128,11 +137,12 @@ def _check(request: Request) -> None:
 
 
 def _new(project: Project, request: Request, seed: int) -> tuple[Reading, Draw, tuple[str, ...]]:
-    slide_ids = _slide_ids(project, request.slides)
+    slide_ids = slide_ids_of(project, request.slides)
     region = request.region_yxyx
     if region is not None and len(slide_ids) != 1:
         raise CytoError(f"A region lies on one slide, got {counted(len(slide_ids), 'slide')}; name the slide.")
-    scope = Scope.SAMPLE if request.count else Scope.SLIDE if region is None else Scope.REGION
+    is_part = request.count or request.of_cells is not None
+    scope = Scope.SAMPLE if is_part else Scope.SLIDE if region is None else Scope.REGION
     reading = Reading(
         id="",
         reader=request.reader,
@@ -144,11 +154,16 @@ def _new(project: Project, request: Request, seed: int) -> tuple[Reading, Draw, 
         strategy=request.strategy,
         known_share=request.known_share,
         opinion=request.opinion,
+        population=request.population,
     )
     if request.mode is Mode.FREE:
         return reading, Draw(), ()
     every = [a for slide_id in slide_ids for a in project.annotations(slide_id) if not a.is_region]
     within = [a for a in every if region is None or box_contains_point(region, a.geometry.centre_yx)]
+    if request.of_cells is not None:
+        within = [a for a in within if a.id in request.of_cells]
+        if not within:
+            raise CytoError(f"There are no {request.population} in the part that would be read.")
     if not within:
         raise CytoError("There are no cells to classify; annotate or predict some first, or assign a free reading.")
     cells, sizes = _draw.drawn(_draw.by_place(within, slide_ids), request.count, request.strategy, seed)
@@ -205,7 +220,14 @@ def _repeat(project: Project, first: Reading, request: Request, seed: int) -> tu
     return again, replace(before, cells=_draw.in_order(before.cells, seed)), (remark,)
 
 
-def _slide_ids(project: Project, names: Sequence[str]) -> tuple[str, ...]:
+def slide_ids_of(project: Project, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of the slides of these names or ids; of all without.
+
+    Raises
+    ------
+    CytoError
+        When one is none of the project's, or it has none at all.
+    """
     records = project.slides()
     unknown = [name for name in names if all(name not in (r.name, r.id) for r in records)]
     if unknown:

@@ -57,6 +57,8 @@ class Reading(JsonFields):
         How many cells are given; 0 in a free reading.
     strategy : str
         ``all``, ``random`` or ``stratified``.
+    population : str
+        Which cells are given or were drawn from, such as ``ambiguous cells``; empty for all. Only the lead sees it.
     known_share : float
         Share, 0 to below 1, of the given cells whose class is settled and hidden; only the lead sees it.
     opinion : bool
@@ -91,6 +93,7 @@ class Reading(JsonFields):
     due: str = ""
     turned: bool = False
     sha256: str = ""
+    population: str = ""
 
     @property
     def words(self) -> str:

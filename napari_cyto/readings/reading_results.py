@@ -62,6 +62,8 @@ class ReadingResult(JsonFields):
         The reading that it repeats.
     same_class : Estimate or None
         Share of the cells with the same class in both.
+    population : str
+        What the shares are shares of, such as ``ambiguous cells``; empty for all cells.
     """
 
     reading: str
@@ -76,6 +78,7 @@ class ReadingResult(JsonFields):
     followed_wrong: Estimate | None = None
     repeats: str = ""
     same_class: Estimate | None = None
+    population: str = ""
 
 
 def results(folder: Path, by: str) -> tuple[ReadingResult, ...]:
@@ -150,6 +153,7 @@ def _result(
         _share([c for c in seen if shown[c.id] != c.truth], lambda c: classes[c.id] == shown[c.id], groups),
         reading.repeat_of,
         _same(draw, classes, draws[first], said[first][0], groups) if first else None,
+        reading.population,
     )
 
 

@@ -13,6 +13,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.high_grade import high_grade_of
+from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import is_from_model
 from napari_cyto.review.query import score_table
 from napari_cyto.store import Project
@@ -20,6 +21,8 @@ from napari_cyto.store.kept_sets import KeptSets, kept_sets, looks_of
 
 NO_SETS = "No model of these cells has prediction sets; calibrate them with `napari-cyto models calibrate-sets`."
 _AT_ONCE = 20_000
+AMBIGUOUS = "ambiguous cells"
+"""What these cells are called where they are given to a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,16 @@ def ambiguous_ids(project: Project, slide_ids: Iterable[str] = ()) -> tuple[str,
     -------
     tuple of str
         Ids, those first whose sets span normal and high grade. Cells whose sets are void are not among them.
+
+    Raises
+    ------
+    CytoError
+        When there are none: because no set holds, and why, or because every set has one class.
     """
     chosen = tuple(slide_ids) or tuple(record.id for record in project.slides())
     cells = (cell for slide_id in chosen for cell in project.annotations(slide_id))
-    return ambiguity_of(project, (cell for cell in cells if cell.status is Status.UNREVIEWED)).ambiguous
+    found = ambiguity_of(project, (cell for cell in cells if cell.status is Status.UNREVIEWED))
+    if not found.ambiguous:
+        why = found.sentences or ("Of every cell that has a set and is not reviewed, the set has one class.",)
+        raise CytoError(" ".join(("There are no ambiguous cells to read.", *why)))
+    return found.ambiguous

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_sets import LOOK, made_sets
 from read_project import SLIDES, as_reader, nested, read_project  # noqa: F401  a fixture
 from verb_calls import printed, refusal
 
 from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.readings import course
@@ -26,6 +27,7 @@ from napari_cyto.readings.reading import Draw, DrawnCell, Mode
 from napari_cyto.readings.reading_results import CANNOT_SAY, class_shares, results
 from napari_cyto.session import Session
 from napari_cyto.store import Project
+from napari_cyto.store.kept_sets import keep_looks, keep_sets
 
 
 def classify(folder: Path, say, reader: str = "Ana", reading_id: str = "r1") -> None:
@@ -85,6 +87,44 @@ def test_from_assignment_to_results_on_the_command_line(tmp_path, as_reader, cap
     assert result["specificity"]["value"] == 0
     assert run(["reading", "results", str(folder)]) == 0
     assert "sensitivity" in capsys.readouterr().out
+
+
+def test_cells_whose_class_is_ambiguous_go_to_a_second_reader_who_is_not_shown_why(tmp_path, as_reader, capsys):  # noqa: F811
+    folder = read_project(tmp_path / "p.cyto")
+    asked = ["reading", "assign", str(folder), "--to", "Ana", "--ambiguous", "--json"]
+    assert "models calibrate-sets" in refusal(asked, capsys)
+    origin = f"model:finder@{'a' * 64}"
+    with Project.open(folder) as project:
+        keep_sets(project, origin, made_sets(), is_local=False)
+        keep_looks(project, dict.fromkeys(SLIDES, LOOK))
+        project.apply(edits.add([predicted(n, origin) for n in range(6)], "Predict"), "finder")
+    assert "not with" in refusal([*asked, "--mode", "free"], capsys)
+    made = printed([*asked, "--slide", "s0"], capsys)["reading"]
+    assert (made["cells"], made["population"]) == (3, "ambiguous cells")
+    as_reader("Ana")
+    classify(folder, lambda n: "HSIL" if n else "NILM")
+    for verb in ("list", "status"):
+        assert "ambiguous" not in str(
+            printed(["reading", verb, str(folder), *["r1"][: verb == "status"], "--json"], capsys)
+        )
+    course.finish(folder, "r1", "Ana")
+    (found,) = printed(["reading", "results", str(folder), "--json"], capsys)["readings"]
+    assert found["population"] == "ambiguous cells"
+    assert [(s["class_id"], s["cells"]) for s in found["shares"]] == [("HSIL", 2), ("NILM", 1)]
+
+
+def predicted(n: int, origin: str) -> Annotation:
+    """Return a prediction, every other one of which is as likely normal as high-grade."""
+    shares = (("NILM", 0.5), ("HSIL", 0.5)) if n % 2 else (("NILM", 1.0),)
+    return Annotation(
+        slide_id=SLIDES[0],
+        geometry=Point(3000.0 + 50 * n, 3000.0),
+        class_id="NILM",
+        status=Status.UNREVIEWED,
+        author="finder",
+        origin=origin,
+        scores=shares,
+    )
 
 
 def test_what_is_hidden_changes_nothing_that_a_reader_can_get_at(tmp_path, as_reader, capsys, monkeypatch):  # noqa: F811

@@ -60,7 +60,8 @@ def test_spanning_sets_come_first_and_void_ones_are_not_used(project: Project) -
     assert [found.sets[cells[name].id].spans for name in SHARES] == [False, False, True, False]
     expected = tuple(cells[name].id for name in ("spans", "two", "none"))
     assert ambiguous_ids(project) == found.ambiguous == expected
-    assert ambiguous_ids(project, ["b" * 32]) == ()
+    with pytest.raises(CytoError, match=r"There are no ambiguous cells to read. .*scanner"):
+        ambiguous_ids(project, ["b" * 32])
     assert any("mirax 40x" in sentence and "1 cell" in sentence for sentence in found.sentences)
     assert any("calibrate-sets" in sentence for sentence in found.sentences)
 

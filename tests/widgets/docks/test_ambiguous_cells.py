@@ -14,6 +14,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point
 from napari_cyto.store.kept_sets import keep_looks, keep_sets
 from napari_cyto.widgets import style
+from napari_cyto.widgets.docks.readings.dock import ReadingsDock
 from napari_cyto.widgets.docks.review._delegate import CAPTION_PX, MARGIN_PX
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 
@@ -120,3 +121,14 @@ def test_sets_that_are_void_say_why_and_are_not_used(bench: Any, cells: list[Ann
     assert all("cannot be excluded" not in dock.model.words(row) for row in range(4))
     choose(bench, dock.filters.status, "Ambiguous")
     assert listed(dock, cells) == []
+
+
+def test_they_are_given_to_a_second_reader(bench: Any, cells: list[Annotation]) -> None:
+    dock = bench.dock(ReadingsDock)
+    dock.form.reader.setText("Ana")
+    choose(bench, dock.form.what, "Cells whose class is ambiguous")
+    assert dock.form.count.isEnabled()
+    bench.qtbot.mouseClick(dock.assign, Qt.MouseButton.LeftButton)
+    bench.settle()
+    (made,) = bench.session.readings.all()
+    assert (made.reader, made.cells) == ("Ana", 2)

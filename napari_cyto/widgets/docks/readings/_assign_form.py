@@ -10,6 +10,7 @@ from napari_cyto.domain.quantities import GIVEN_CELLS, KNOWN_SHARE
 from napari_cyto.files.reader import LONGEST
 from napari_cyto.readings.assignment import Request
 from napari_cyto.readings.reading import Mode
+from napari_cyto.review.ambiguity import AMBIGUOUS, ambiguous_ids
 from napari_cyto.session import Session
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Check, Choice
@@ -17,9 +18,11 @@ from napari_cyto.widgets.docks.controls import Check, Choice
 WHATS = (
     ("random", "Cells drawn at random"),
     ("stratified", "Cells drawn by class and score"),
+    ("ambiguous", "Cells whose class is ambiguous"),
     ("all", "All cells"),
     ("free", "Free reading, bare slide"),
 )
+_DRAWN = ("random", "stratified", "ambiguous")
 WHERES = (("slide", "This slide"), ("view", "The part in view"), ("project", "All slides"))
 
 
@@ -72,14 +75,16 @@ class AssignForm(QWidget):
     def request(self) -> Request:
         """Return what is asked for."""
         what, where = self.what.currentData(), self.where.currentData()
-        is_free, is_drawn = what == "free", what in ("random", "stratified")
-        slide = self._session.need_slide()
+        is_free, is_drawn, is_ambiguous = what == "free", what in _DRAWN, what == "ambiguous"
+        slides = () if where == "project" else (self._session.need_slide().id,)
         return Request(
             reader=self.reader.text().strip(),
             mode=Mode.FREE if is_free else Mode.CLASSIFY,
-            slides=() if where == "project" else (slide.id,),
+            slides=slides,
             region_yxyx=self._session.view_yxyx if where == "view" else None,
-            strategy=what if is_drawn else "all",
+            of_cells=frozenset(ambiguous_ids(self._session.need_project(), slides)) if is_ambiguous else None,
+            population=AMBIGUOUS if is_ambiguous else "",
+            strategy="random" if is_ambiguous else what if is_drawn else "all",
             count=self.count.value() if is_drawn else 0,
             known_share=0.0 if is_free else self.known.value() / 100,
             opinion=self.opinion.isChecked() and not is_free,
@@ -87,7 +92,7 @@ class AssignForm(QWidget):
 
     def _fit(self) -> None:
         what = self.what.currentData()
-        self.count.setEnabled(what in ("random", "stratified"))
+        self.count.setEnabled(what in _DRAWN)
         for control in (self.known, self.opinion):
             control.setEnabled(what != "free")
 
