@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -17,11 +16,3 @@ Data = Annotated[
         "per px and a class map (folders:cells@0.2,map=herlev).",
     ),
 ]
-
-
-def user_name() -> str:
-    """Return who is named in the history for what a verb changes."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson, user_name
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
@@ -16,6 +16,7 @@ from napari_cyto.cli.predict import region_yxyx
 from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import reader_name
 from napari_cyto.inference.extract.extraction import Extraction, SlideExtracted
 from napari_cyto.inference.extract.options import ExtractOptions, ExtractRequest
 
@@ -46,7 +47,7 @@ def extract(slides: Slides, out: Out, region: Region = None, as_json: AsJson = F
         "slides": tuple(slides),
         "out": out,
         "region_yxyx": None if region is None else region_yxyx(region),
-        "author": user_name(),
+        "author": reader_name(),
     }
     request = checked(ExtractRequest, values | given)
     start_for_networks("Extracting cells")

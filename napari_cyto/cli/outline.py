@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson, user_name
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.option_flags import checked, with_options
@@ -18,6 +18,7 @@ from napari_cyto.cli.restart import start_with_allocator
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.quantities import MPP
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import reader_name
 from napari_cyto.inference.outline.image_job import ImageOutlineRequest, ImageOutlines, run_on_image
 from napari_cyto.inference.outline.job import Outlined, OutlineOptions, OutlineRequest, run
 from napari_cyto.store import Project
@@ -123,7 +124,7 @@ def _refuse_beside_project(points: Path | None, mpp: float | None, out: Path | N
 
 
 def _in_project(place: Path, names: list[str], region: str | None, as_json: bool, given: dict[str, Any]) -> None:
-    values: dict[str, Any] = {"project": place, "author": user_name()}
+    values: dict[str, Any] = {"project": place, "author": reader_name()}
     if names:
         with Project.open(Project.folder_of(place)) as project:
             records = project.slides()

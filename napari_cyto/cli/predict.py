@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson, user_name
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
 from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import reader_name
 from napari_cyto.inference.many_slides import SeveralRequest
 from napari_cyto.inference.results import SlidesPrediction
 
@@ -67,7 +68,7 @@ def predict(
         "slides": tuple(slides),
         "region_yxyx": None if region is None else region_yxyx(region),
         "out": out,
-        "author": user_name(),
+        "author": reader_name(),
     }
     request = checked(SeveralRequest, values | given)
     start_for_networks("Finding cells")

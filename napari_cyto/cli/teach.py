@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cyto.cli.common_options import AsJson, user_name
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.output import print_facts, print_json, print_table
@@ -19,6 +19,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.quantities import CELLS, SEED
 from napari_cyto.domain.taught import NOT, counterexample_edit, example_edit, with_class
 from napari_cyto.errors import CytoError
+from napari_cyto.files.reader import reader_name
 from napari_cyto.store import Project
 from napari_cyto.vectors import VectorKind
 from napari_cyto.vectors.teaching.lesson import Lesson
@@ -183,7 +184,7 @@ def _store(
         scheme = with_class(scheme, name) if name else scheme
     if scheme != project.scheme:
         project.set_scheme(scheme)
-    author, changed = user_name(), 0
+    author, changed = reader_name(), 0
     edits = [example_edit([cells[c] for c in ids], author, name) for name, ids in said.items() if ids]
     edits += [counterexample_edit([cells[c] for c in ids], name) for name, ids in unsaid.items() if ids]
     for edit in filter(None, edits):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,6 +20,7 @@ from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.files.reader import reader_name
 from napari_cyto.files.replacement import remember_import
 from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.bad_rows import BadRows
@@ -187,7 +187,7 @@ class _Plan:
 
 
 def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptions, token: Token | None) -> Steps:
-    label, author = f"Import {source.name}", options.author or getpass.getuser()
+    label, author = f"Import {source.name}", options.author or reader_name()
     plan = yield from _planned(project, labels, source, options, token)
     with project.bulk() as bulk:
         if bulk.revision != plan.revision:

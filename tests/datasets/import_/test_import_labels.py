@@ -27,6 +27,8 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.files.reader import keep_reader
+from napari_cyto.files.user_folders import DATA_VARIABLE
 from napari_cyto.formats import WRITTEN
 from napari_cyto.jobs.events import Cancelled, CancelToken
 from napari_cyto.store import Project
@@ -66,6 +68,14 @@ def test_an_apacc_tree_becomes_a_project_of_slices_that_keep_stem_offset_and_sid
         first = next(project.annotations(train.id))
         assert first.geometry == Box(1396, 0, 1818, 301)
         assert first.origin == "imported:10030_18_18000_136000.txt"
+
+
+def test_who_imports_has_the_name_that_this_person_reads_under(tree: Path, run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "user"))
+    keep_reader("Ana Martín")
+    run(import_labels("apacc", tree, tmp_path / "p.cyto"))
+    with Project.open(tmp_path / "p.cyto") as project:
+        assert {a.author for a in project.annotations()} == {project.history()[-1].author} == {"Ana Martín"}
 
 
 def test_label_files_written_from_it_are_the_same_to_the_byte(tree: Path, run, tmp_path: Path) -> None:
