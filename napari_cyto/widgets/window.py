@@ -49,6 +49,7 @@ from napari_cyto.widgets.docks.teach.dock import TeachDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.microscope.microscope import Microscope
+from napari_cyto.widgets.reader_bar import ReaderBar
 from napari_cyto.widgets.replaced_bar import ReplacedBar
 from napari_cyto.widgets.slide_view import SlideView
 from napari_cyto.widgets.welcome import Welcome
@@ -173,6 +174,7 @@ class CytoWindow(QObject):
         painted.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.message = MessageLine(painted)
         self.replaced = ReplacedBar(painted, session)
+        self.reader_question = ReaderBar(painted, session, lambda: self.dock(SlidesDock).ask_reader())
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
         self.last_words: QMessageBox | None = None
@@ -349,6 +351,7 @@ class CytoWindow(QObject):
         let_run(self.viewer)
         self.message.let_go()
         self.replaced.let_go()
+        self.reader_question.let_go()
         self.badge.let_go()
         self.microscope.let_go()
         self.frame.let_go()

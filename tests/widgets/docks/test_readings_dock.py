@@ -20,6 +20,7 @@ from napari_cyto.readings.reading_results import results
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.napari_window import native_canvas
 from napari_cyto.widgets.docks.readings.dock import ReadingsDock
+from napari_cyto.widgets.docks.slides.dock import SlidesDock
 
 pytestmark = pytest.mark.smoke
 
@@ -111,3 +112,24 @@ def test_what_is_hidden_changes_no_pixel_of_canvas_and_docks(project_folder, as_
         bench.settle()
     assert shots[0][1:] == shots[1][1:]
     assert np.array_equal(shots[0][0], shots[1][0])
+
+
+def test_who_reads_is_asked_once_where_somebody_else_reads_too(project_folder, as_reader, open_window_on, tmp_path):
+    add_cells(project_folder, ("NILM", "HSIL"), 40)
+    alone = tmp_path / "alone.cyto"
+    shutil.copytree(project_folder, alone)
+    assign(project_folder, Request(reader="Ben"), "Lead")
+    bench = open_window_on(project_folder)
+    bar, native = bench.window.reader_question, native_canvas(bench.window.viewer)
+    assert bar.isVisible()
+    assert native.rect().contains(bar.geometry())
+    assert [bar.who.itemText(n) for n in range(bar.who.count())] == ["Ana", "Ben"]
+    bar.who.setFocus()
+    bench.qtbot.keyClick(bar.who, Qt.Key.Key_Down)
+    bench.click(bar.choose)
+    assert (bench.session.author, bar.isVisible()) == ("Ben", False)
+    assert "Ben" in bench.dock(SlidesDock).reader.text()
+    for folder in (alone, project_folder):
+        bench.session.projects.open(folder)
+        bench.settle()
+        assert not bar.isVisible()
