@@ -91,15 +91,15 @@ def test_from_assignment_to_results_on_the_command_line(tmp_path, as_reader, cap
 
 def test_cells_whose_class_is_ambiguous_go_to_a_second_reader_who_is_not_shown_why(tmp_path, as_reader, capsys):  # noqa: F811
     folder = read_project(tmp_path / "p.cyto")
-    asked = ["reading", "assign", str(folder), "--to", "Ana", "--ambiguous", "--json"]
-    assert "models calibrate-sets" in refusal(asked, capsys)
+    order = ["reading", "assign", str(folder), "--to", "Ana", "--ambiguous", "--json"]
+    assert "models calibrate-sets" in refusal(order, capsys)
     origin = f"model:finder@{'a' * 64}"
     with Project.open(folder) as project:
         keep_sets(project, origin, made_sets(), is_local=False)
         keep_looks(project, dict.fromkeys(SLIDES, LOOK))
         project.apply(edits.add([predicted(n, origin) for n in range(6)], "Predict"), "finder")
-    assert "not with" in refusal([*asked, "--mode", "free"], capsys)
-    made = printed([*asked, "--slide", "s0"], capsys)["reading"]
+    assert "not with" in refusal([*order, "--mode", "free"], capsys)
+    made = printed([*order, "--slide", "s0"], capsys)["reading"]
     assert (made["cells"], made["population"]) == (3, "ambiguous cells")
     as_reader("Ana")
     classify(folder, lambda n: "HSIL" if n else "NILM")
