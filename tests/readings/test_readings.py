@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_sets import LOOK, made_sets
 from read_project import SLIDES, as_reader, nested, read_project  # noqa: F401  a fixture
 from verb_calls import printed, refusal
@@ -127,34 +129,60 @@ def predicted(n: int, origin: str) -> Annotation:
     )
 
 
-def test_what_is_hidden_changes_nothing_that_a_reader_can_get_at(tmp_path, as_reader, capsys, monkeypatch):  # noqa: F811
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hidden=st.integers(1, 2**31), seed=st.integers(0, 2**31), cells=st.integers(4, 40), count=st.integers(1, 20))
+def test_what_is_hidden_changes_nothing_that_a_reader_can_get_at(
+    tmp_path,
+    as_reader,  # noqa: F811
+    capsys,
+    monkeypatch,
+    hidden,
+    seed,
+    cells,
+    count,
+):
+    """Other classes, scores, notes, sizes, authors, statuses, order of creation, and what others looked at."""
     monkeypatch.setattr("napari_cyto.readings._register.moment", lambda: "2026-01-01T00:00:00+00:00")
+    requests = (
+        Request(reader="Ana", strategy="random", count=count, seed=seed),
+        Request(reader="Ben", mode=Mode.FREE, seed=seed),
+    )
     seen = []
-    for hidden in (1, 2, 3):
+    for each in (0, hidden):
         home = tmp_path / "home"
-        folder = read_project(home / "p.cyto", hidden)
-        assign(folder, Request(reader="Ana", strategy="random", count=9, seed=7), "Lead")
-        assign(folder, Request(reader="Ben", mode=Mode.FREE, seed=8), "Lead")
-        as_reader("Ana")
-        place = course.begin(folder, "r1", "Ana")
+        shutil.rmtree(home, ignore_errors=True)
+        folder = read_project(home / "p.cyto", each, cells)
+        for request in requests:
+            as_reader("Lead")
+            assign(folder, request, "Lead")
         texts = []
-        for argv in (
-            ["reading", "status", str(folder), "r1", "--json"],
-            ["reading", "list", str(folder), "--json"],
-            ["slides", str(place), "--json"],
-            ["export", "csv", str(place), str(home / "csv")],
-        ):
-            assert run(argv) == 0
-            texts.append(capsys.readouterr().out)
-        with Project.open(place) as own:
-            texts.append(content(own))
-            assert not list(own.annotations())
-            assert [record.name for record in own.slides()] == ["Slide 1", "Slide 2", "Slide 3", "Slide 4"]
-        texts += [path.read_text() for path in sorted(home.rglob("*.csv"))]
+        for number, request in enumerate(requests, 1):
+            as_reader(request.reader)
+            place = course.begin(folder, f"r{number}", request.reader)
+            texts += _said(folder, place, f"r{number}", home / f"out{number}", capsys)
         seen.append(texts)
-        as_reader("Ben")
-        shutil.rmtree(home)
-    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] == seen[1]
+
+
+def _said(folder: Path, place: Path, reading_id: str, out: Path, capsys) -> list[object]:
+    """Return all that the verbs say and write of a reading that has begun."""
+    texts: list[object] = []
+    for argv in (
+        ["reading", "status", str(folder), reading_id, "--json"],
+        ["reading", "list", str(folder), "--json"],
+        ["slides", str(place), "--json"],
+        ["export", "csv", str(place), str(out / "csv")],
+        ["export", "geojson", str(place), str(out / "geojson")],
+    ):
+        assert run(argv) == 0
+        texts.append(capsys.readouterr().out)
+    with Project.open(place) as own:
+        texts.append(content(own))
+        assert not list(own.annotations())
+        if reading_id == "r1":
+            assert [record.name for record in own.slides()] == [f"Slide {n + 1}" for n in range(len(own.slides()))]
+    written = sorted(path for path in out.rglob("*") if path.is_file())
+    return [*texts, *((path.name, path.read_bytes()) for path in written)]
 
 
 def test_a_kill_while_finishing_loses_nothing_and_a_change_afterwards_shows(tmp_path, as_reader):  # noqa: F811

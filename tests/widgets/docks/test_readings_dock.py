@@ -114,7 +114,9 @@ def test_what_is_hidden_changes_no_pixel_of_canvas_and_docks(project_folder, as_
     assert np.array_equal(shots[0][0], shots[1][0])
 
 
-def test_the_question_who_reads_comes_once_where_somebody_else_reads_too(project_folder, as_reader, open_window_on, tmp_path):
+def test_the_question_who_reads_comes_once_where_somebody_else_reads_too(
+    project_folder, as_reader, open_window_on, tmp_path
+):
     add_cells(project_folder, ("NILM", "HSIL"), 40)
     alone = tmp_path / "alone.cyto"
     shutil.copytree(project_folder, alone)
