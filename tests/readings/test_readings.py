@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from made_sets import LOOK, made_sets
 from read_project import SLIDES, as_reader, nested, read_project  # noqa: F401  a fixture
@@ -129,7 +129,7 @@ def predicted(n: int, origin: str) -> Annotation:
     )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hidden=st.integers(1, 2**31), seed=st.integers(0, 2**31), cells=st.integers(4, 40), count=st.integers(1, 20))
 def test_what_is_hidden_changes_nothing_that_a_reader_can_get_at(
     tmp_path,
@@ -181,7 +181,9 @@ def _said(folder: Path, place: Path, reading_id: str, out: Path, capsys) -> list
         assert not list(own.annotations())
         if reading_id == "r1":
             assert [record.name for record in own.slides()] == [f"Slide {n + 1}" for n in range(len(own.slides()))]
-    written = sorted(path for path in out.rglob("*") if path.is_file())
+    # The list of an export names the project by where and when its folder was made, and the rest by its content.
+    written = sorted(path for path in out.rglob("*") if path.is_file() and path.name != "napari-cyto-export.json")
+    assert len(written) > 2
     return [*texts, *((path.name, path.read_bytes()) for path in written)]
 
 
